@@ -1,0 +1,1 @@
+"""RL Foundations for LLMs: one scorer, three loops, measured."""

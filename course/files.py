@@ -1,0 +1,149 @@
+"""Strict reading and hashing of files: what is wrong is named by file, line and reason, never guessed at.
+
+JSON is looser than it seems: most readers take `NaN`, keep the last of two equal keys, and round large
+integers, all in silence. `read_json` and `JsonLines` refuse the first two, and keep integers whole.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Generic, NoReturn, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+BOM = b"\xef\xbb\xbf"
+
+
+class InputError(Exception):
+    """Bad input: the message is one line that names the file, the line if there is one, and the reason."""
+
+    def __init__(self, where: object, reason: str, line: int | None = None) -> None:
+        super().__init__(f"{where}{'' if line is None else f', line {line}'}: {' '.join(reason.split())}")
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def reason_of(error: OSError) -> str:
+    """What the system said, without number or path: `No such file or directory`."""
+    return error.strerror or str(error)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole of a file. Raises InputError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(path, reason_of(error)) from None
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file, read strictly. Raises InputError."""
+    try:
+        return strict_json(read_bytes(path).removeprefix(BOM))
+    except ValueError as error:
+        raise InputError(path, str(error)) from None
+
+
+def strict_json(data: bytes) -> Any:
+    """JSON without duplicate keys, NaN or Infinity; lone surrogates, which JSON allows, are kept.
+
+    Raises ValueError (UnicodeDecodeError included).
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 text: {error.reason} at byte {error.start + 1}") from None
+    try:
+        return json.loads(text, object_pairs_hook=without_duplicates, parse_constant=refuse_constant)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"malformed JSON: {error.msg} at character {error.pos + 1}") from None
+    except RecursionError:
+        raise ValueError("malformed JSON: nested too deeply") from None
+
+
+def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of some key-value pairs. Raises ValueError if a key comes twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)!r}")
+    return found
+
+
+def refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+class JsonLines(Generic[T]):
+    """The rows of a JSONL file, one at a time: memory does not grow with the file.
+
+    Iterating yields `(line number, row)`, the line number counted from 1, the row checked against
+    `row_type` (a msgspec struct). A byte-order mark, CRLF and blank lines are read. Raises InputError.
+    After the last row, `sha256` is the hash of all bytes read, and `bytes_read` their count at any time.
+    """
+
+    def __init__(self, path: Path, row_type: type[T]) -> None:
+        self.path = path
+        self.row_type = row_type
+        self.bytes_read = 0
+        self.sha256 = ""
+        self._decode = msgspec.json.Decoder(row_type).decode
+        fields = msgspec.structs.fields(row_type)
+        self._keys = [f'"{field.encode_name}"'.encode() for field in fields]
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        digest = hashlib.sha256()
+        number = rows = 0
+        try:
+            with self.path.open("rb", buffering=1 << 20) as file:
+                for number, line in enumerate(file, start=1):
+                    digest.update(line)
+                    self.bytes_read += len(line)
+                    if number == 1:
+                        line = line.removeprefix(BOM)
+                    if line.isspace() or not line:
+                        continue
+                    rows += 1
+                    yield number, self._row(line, number)
+        except OSError as error:
+            raise InputError(self.path, reason_of(error)) from None
+        if rows == 0:
+            raise InputError(self.path, "the file holds no rows")
+        self.sha256 = digest.hexdigest()
+
+    def _row(self, line: bytes, number: int) -> T:
+        """One row. The fast decoder keeps the last of two equal keys, so it gets only lines that can hold none:
+        one object, each key's name at most once, and no escape by which a key could be spelt another way."""
+        if line.count(b"{") == 1 and b"\\u00" not in line and all(line.count(key) <= 1 for key in self._keys):
+            try:
+                return self._decode(line)
+            except (msgspec.MsgspecError, UnicodeError):
+                pass  # the careful way below either reads the line or says what is wrong with it
+        try:
+            return msgspec.convert(strict_json(line), self.row_type)
+        except (ValueError, msgspec.ValidationError) as error:
+            raise InputError(self.path, str(error), number) from None
+
+
+def to_json(value: Any) -> bytes:
+    """Compact JSON, keys in the order given. Lone surrogates are written as escapes."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode("ascii")
+
+
+def to_pretty_json(value: Any) -> bytes:
+    """JSON for people to read, ending in a newline. The same value gives the same bytes."""
+    return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=True).encode("ascii") + b"\n"

@@ -1,0 +1,140 @@
+"""The golden gate: known cases that the scorer must get right before any of its numbers are believed.
+
+    python -m course.golden
+
+Three files in `data/golden/`, each line a case that says where it comes from:
+
+  golden_correct.jsonl    in-spec answers; each must earn 1, or the scorer has a *false negative*
+  golden_exploits.jsonl   answers built to cheat; each must earn 0, or the scorer has a *false positive*
+  golden_cases.jsonl      completions with the reward and the code that the spec gives them
+
+The two ways to be wrong are counted apart: they hurt differently. A false positive is a hole that an
+optimiser will find; a false negative is competence that goes unseen.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from course.files import InputError, JsonLines, sha256
+from course.score import score
+from course.terminal import DONE, FOUND, console, plain, run_command, table, visible
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "golden"
+REQUIRED_REWARD = {"golden_correct": 1.0, "golden_exploits": 0.0, "golden_cases": None}
+
+Scorer = Callable[[Mapping[str, Any], object], dict[str, Any]]
+
+
+class GoldenCase(msgspec.Struct, forbid_unknown_fields=True):
+    """One line of a golden file. `completion` may be any JSON value, because some cases are not text."""
+
+    id: str
+    expected_answer: int
+    completion: Any
+    source: str
+    reward: float | None = None
+    code: str | None = None
+    hole: str | None = None
+
+
+@dataclass
+class GoldenReport:
+    """What the gate found. The lists hold (case, the scorer's result)."""
+
+    cases: int = 0
+    sha256: str = ""
+    false_positives: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
+    false_negatives: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
+    wrong_codes: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not (self.false_positives or self.false_negatives or self.wrong_codes)
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "cases": self.cases,
+            "false_positives": len(self.false_positives),
+            "false_negatives": len(self.false_negatives),
+            "wrong_codes": len(self.wrong_codes),
+        }
+
+
+def load_golden(path: Path) -> list[GoldenCase]:
+    """The cases of one golden file, each with the reward it requires. Raises InputError."""
+    required = REQUIRED_REWARD[path.stem]
+    cases = []
+    for number, case in JsonLines(path, GoldenCase):
+        if required is not None:
+            case.reward = required
+        if case.reward not in (0.0, 1.0):
+            raise InputError(path, "the case needs a reward of 0 or 1", number)
+        if (case.code is not None) == (case.reward == 1.0) and required is None:
+            raise InputError(path, "a case needs a code if, and only if, its reward is 0", number)
+        cases.append(case)
+    return cases
+
+
+def check_golden(folder: Path = FOLDER, scorer: Scorer = score) -> GoldenReport:
+    """Score every golden case. Raises InputError if a file is missing or broken: no gate, no numbers."""
+    report = GoldenReport()
+    hashes = []
+    for name in REQUIRED_REWARD:
+        path = folder / f"{name}.jsonl"
+        cases = load_golden(path)
+        hashes.append(sha256(path.read_bytes()))
+        for case in cases:
+            report.cases += 1
+            result = scorer({"id": case.id, "prompt": "", "expected_answer": case.expected_answer}, case.completion)
+            if result["reward"] > case.reward:
+                report.false_positives.append((case, result))
+            elif result["reward"] < case.reward:
+                report.false_negatives.append((case, result))
+            elif case.code is not None and result["details"].get("code") != case.code:
+                report.wrong_codes.append((case, result))
+    report.sha256 = sha256(" ".join(hashes).encode())
+    return report
+
+
+def print_report(report: GoldenReport) -> None:
+    """One line if all is well; otherwise a table of the cases that the scorer gets wrong."""
+    out = console()
+    counts = report.counts()
+    out.print(
+        f"golden gate: {'passed' if report.passed else 'FAILED'}, {counts['cases']} cases, "
+        f"{counts['false_positives']} false positives, {counts['false_negatives']} false negatives, "
+        f"{counts['wrong_codes']} wrong codes"
+    )
+    if report.passed:
+        return
+    rows = table("case", "what is wrong", "completion", "reward", "code", "where the case comes from")
+    kinds = (
+        ("false positive", report.false_positives),
+        ("false negative", report.false_negatives),
+        ("wrong code", report.wrong_codes),
+    )
+    for kind, found in kinds:
+        for case, result in found:
+            shown = visible(case.completion) if isinstance(case.completion, str) else repr(case.completion)
+            code = result["details"].get("code")
+            cells = (case.id, kind, shown[:60], f"{result['reward']:g}, not {case.reward:g}", f"{code}", case.source)
+            rows.add_row(*map(plain, cells))
+    out.print(rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m course.golden", description="Check the scorer on the golden cases.")
+    parser.add_argument("--golden-dir", type=Path, default=FOLDER, help="the folder of the golden files")
+    args = parser.parse_args()
+    report = check_golden(args.golden_dir)
+    print_report(report)
+    return DONE if report.passed else FOUND
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,165 @@
+"""Pre-train π0: supervised learning on a *mixture* of answer styles, some of the answers wrong.
+
+    python -m course.policy.pretrain
+
+The base policy should know more than it shows. It reads problems from the train side of the wall only
+(`course.datasets.generate`), and learns to answer each in one of a dozen styles, of which one is the
+style the scorer rewards. So a sample from π0 often holds the right number in the wrong form: there is
+something for selection to find and for learning to shift.
+
+What it simplifies: a real base model gets its mixture of styles from the web; here we write it down.
+The batch of step s depends on the seed and s alone, so a run that was stopped goes on where it was.
+"""
+
+import argparse
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from course.datasets.generate import Problem, draw, wording
+from course.policy import tokenizer as bpe
+from course.policy.model import Config, Policy
+
+SEED = 2026
+STEPS = 3000
+BATCH = 256
+LEARNING_RATE = 3e-3
+WARM_UP = 100
+WEIGHT_DECAY = 0.1
+WRONG_ANSWERS = 0.2  # share of the texts whose answer is a near miss
+SAVE_EVERY = 100
+
+# (share, style): x is the answer the text settles on, y another number near it.
+STYLES: tuple[tuple[float, Callable[[int, int], str]], ...] = (
+    (0.34, lambda x, y: f"Final: {x}"),
+    (0.12, lambda x, y: f"{x}"),
+    (0.11, lambda x, y: f"The answer is {x}."),
+    (0.06, lambda x, y: f"Final:{x}"),
+    (0.06, lambda x, y: f"Final: {x}."),
+    (0.06, lambda x, y: f"final: {x}"),
+    (0.06, lambda x, y: f"Let me calculate. Final: {x}"),
+    (0.05, lambda x, y: f"Final: {x}\nDone."),
+    (0.05, lambda x, y: f"Maybe {y} or {x}."),
+    (0.03, lambda x, y: f"Final: {y}\nFinal: {x}"),
+    (0.03, lambda x, y: f"Final: {'-' if x < 0 else ''}0{abs(x)}"),
+    (0.03, lambda x, y: f"Final:  {x}"),
+)
+# (share, operation): products are rare in the data sets and hard to learn, so π0 sees more of them.
+OPERATIONS = ((0.40, "+"), (0.35, "-"), (0.25, "*"))
+STORIES = 0.35
+
+
+def near_miss(answer: int, rng: random.Random) -> int:
+    """A wrong answer of the kind people give."""
+    return answer + rng.choice((-10, -2, -1, 1, 2, 10))
+
+
+def pick(options: tuple[tuple[float, object], ...], rng: random.Random) -> object:
+    return rng.choices([o for _, o in options], [share for share, _ in options])[0]
+
+
+def training_text(rng: random.Random) -> tuple[Problem, str, str]:
+    """One problem of the train side, its prompt, and an answer in a random style."""
+    op = str(pick(OPERATIONS, rng))
+    story = rng.random() < STORIES
+    problem = draw("train", op, story, rng)
+    x = problem.answer if rng.random() >= WRONG_ANSWERS else near_miss(problem.answer, rng)
+    style = pick(STYLES, rng)
+    assert callable(style)
+    return problem, wording(problem, story, rng), style(x, near_miss(x, rng))
+
+
+def texts_of_step(seed: int, step: int, size: int) -> list[tuple[Problem, str, str]]:
+    """The texts of one step's batch. Steps are counted from 0; step -1 is the tokenizer's text."""
+    rng = random.Random(f"{seed}:pretrain:{step}")
+    return [training_text(rng) for _ in range(size)]
+
+
+def batch_of(tokenizer: Tokenizer, texts: list[tuple[Problem, str, str]]) -> tuple[Tensor, Tensor]:
+    """Token ids (B, T), padded at the right, and for each position whether its token is to be learned."""
+    end = tokenizer.token_to_id(bpe.END)
+    rows, learned = [], []
+    for _, prompt, completion in texts:
+        before = bpe.encode_prompt(tokenizer, prompt)
+        after = [*tokenizer.encode(completion).ids, end]
+        rows.append(before + after)
+        learned.append([False] * len(before) + [True] * len(after))
+    length = max(map(len, rows))
+    ids = torch.tensor([row + [end] * (length - len(row)) for row in rows])
+    mask = torch.tensor([row + [False] * (length - len(row)) for row in learned])
+    return ids, mask
+
+
+def loss_of(policy: Policy, ids: Tensor, learned: Tensor) -> Tensor:
+    """Mean negative log-probability of the completions' tokens, in nats."""
+    logits = policy(ids[:, :-1])[learned[:, 1:]]
+    return F.cross_entropy(logits, ids[:, 1:][learned[:, 1:]])
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Linear warm-up, then a cosine down to zero."""
+    if step < WARM_UP:
+        return LEARNING_RATE * (step + 1) / WARM_UP
+    return LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / max(1, steps - WARM_UP)))
+
+
+def pretrain(seed: int, steps: int, batch: int, out: Path, state_file: Path, progress: Progress) -> float:
+    """Train and write the checkpoint folder; returns the last step's loss. Goes on from `state_file` if it is there."""
+    torch.manual_seed(seed)
+    tokenizer = bpe.train(text for _, *pair in texts_of_step(seed, -1, 20_000) for text in pair)
+    policy = Policy(Config(vocab_size=tokenizer.get_vocab_size()))
+    decayed = [p for p in policy.parameters() if p.dim() == 2]
+    others = [p for p in policy.parameters() if p.dim() != 2]
+    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95))
+    first = 0
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=True)
+        policy.load_state_dict(state["policy"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+    bar = progress.add_task("pre-training", total=steps, completed=first)
+    loss = torch.tensor(float("nan"))
+    for step in range(first, steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps)
+        loss = loss_of(policy, *batch_of(tokenizer, texts_of_step(seed, step, batch)))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+        optimizer.step()
+        progress.update(bar, advance=1, description=f"pre-training, loss {loss.item():.3f}")
+        if (step + 1) % SAVE_EVERY == 0:
+            state_file.parent.mkdir(parents=True, exist_ok=True)
+            aside = state_file.with_suffix(".tmp")
+            state = {"policy": policy.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            torch.save(state, aside)
+            aside.replace(state_file)
+    policy.save(out, tokenizer.token_to_id(bpe.END))
+    tokenizer.save(str(out / "tokenizer.json"))
+    return loss.item()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m course.policy.pretrain", description="Pre-train the policy π0.")
+    parser.add_argument("--out", type=Path, default=Path("data/policy/pi0"), help="the checkpoint folder to write")
+    parser.add_argument("--state", type=Path, default=Path("runs/pretrain/state.pt"), help="where a stopped run goes on from")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--seed", type=int, default=SEED)
+    args = parser.parse_args()
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        loss = pretrain(args.seed, args.steps, args.batch, args.out, args.state, progress)
+    print(f"loss of the last batch: {loss:.4f} nats a token; checkpoint in {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The policy's tokenizer: byte-level BPE, with every digit a token of its own.
+
+Digits apart means that `323` is three actions, `3`, `2`, `3`, so a policy can be right about the
+hundreds and wrong about the units. Two special tokens: `<|answer|>` stands between the prompt and the
+completion, `<|end|>` closes the completion (and pads batches).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
+from tokenizers.trainers import BpeTrainer
+
+ANSWER = "<|answer|>"
+END = "<|end|>"
+VOCAB_SIZE = 512
+
+
+def train(texts: Iterable[str]) -> Tokenizer:
+    """Learn the merges from the texts."""
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = BpeTrainer(
+        vocab_size=VOCAB_SIZE,
+        special_tokens=[END, ANSWER],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def load(folder: Path) -> Tokenizer:
+    """The tokenizer of a checkpoint folder."""
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
+    """The ids that the policy continues: the prompt, then `<|answer|>`."""
+    return [*tokenizer.encode(prompt).ids, tokenizer.token_to_id(ANSWER)]

@@ -1,0 +1,237 @@
+"""Run directories: written whole or not at all, and checked to the byte. Knows no scoring rule.
+
+A run is a folder `runs/run_001` with its files and a `manifest.json`, which is written last. The manifest
+holds the hash of every other file, and `seal`, the hash of itself, so a change of any one byte shows.
+(A seal shows damage and carelessness. It is no signature: whoever rewrites results, hashes and seal
+alike forges a run, and then only the original completions can tell.)
+"""
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import msgspec
+
+from course.files import InputError, read_bytes, reason_of, sha256, sha256_file, strict_json, to_json, to_pretty_json
+
+MANIFEST = "manifest.json"
+RESULTS = "results.jsonl"
+SUMMARY = "summary.json"
+FORMAT = 1
+RUN_NAME = re.compile(r"run_(\d{3,})")
+CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\r?\n?')
+CHECKSUM_LENGTH = len(b',"crc32":"00000000"}\n')
+
+
+class Result(msgspec.Struct):
+    """One line of `results.jsonl`, which ends with a checksum of itself besides."""
+
+    id: str
+    sample: int
+    prompt: str
+    expected_answer: int
+    completion: str | None  # None: the example had no completion, which counts as a failure
+    reward: float
+    details: dict[str, Any]
+
+
+def result_line(result: Result) -> bytes:
+    """The line, with a checksum of its own, so that damage can be named to the line."""
+    body = to_json(result)[:-1]
+    return b'%b,"crc32":"%08x"}\n' % (body, zlib.crc32(body))
+
+
+def is_intact(line: bytes) -> bool:
+    """Does the line's checksum fit the line?"""
+    body, end = line[:-CHECKSUM_LENGTH], line[-CHECKSUM_LENGTH:]
+    match = CHECKSUM.fullmatch(end)
+    return match is not None and int(match[1], 16) == zlib.crc32(body)
+
+
+class RunWriter:
+    """Builds a run aside and renames it into place when it is complete. Use it with `with`.
+
+    On leaving the block without `finish`, by an error or Ctrl-C, what was built is removed; if the process
+    is killed, what remains is a hidden folder without a manifest, which no command takes for a run.
+    """
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+        try:
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            self.folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=runs_dir))
+            self.folder.chmod(0o755)
+        except OSError as error:
+            raise InputError(runs_dir, f"cannot make a run here: {reason_of(error)}") from None
+
+    def __enter__(self) -> "RunWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise InputError(self.runs_dir, f"cannot write the run: {reason_of(error)}") from None
+
+    def open(self, name: str) -> BinaryIO:
+        return (self.folder / name).open("wb", buffering=1 << 20)
+
+    def write(self, name: str, data: bytes) -> None:
+        (self.folder / name).write_bytes(data)
+
+    def finish(self, manifest: dict[str, Any], circumstances: dict[str, Any] | None = None) -> Path:
+        """Hash the files, write the manifest, and give the run its name. Returns its folder.
+
+        `manifest` holds what the same inputs always give; `circumstances` what varies from run to run.
+        """
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        whole = {
+            "format": FORMAT,
+            **manifest,
+            "files": {path.relative_to(self.folder).as_posix(): sha256_file(path) for path in files},
+            "circumstances": {**describe_machine(), **(circumstances or {})},
+        }
+        self.write(MANIFEST, seal_manifest(whole))
+        number = 1 + max((int(match[1]) for path in self.runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))), default=0)
+        while True:
+            target = self.runs_dir / f"run_{number:03d}"
+            try:
+                if not target.exists():
+                    self.folder.rename(target)
+                    return target
+            except OSError:
+                if not target.exists():
+                    raise
+            number += 1
+
+
+def seal_manifest(manifest: dict[str, Any]) -> bytes:
+    """The bytes of `manifest.json`: the manifest, and last the hash of all that stands before it."""
+    return to_pretty_json({**manifest, "seal": sha256(to_pretty_json(manifest))})
+
+
+def describe_machine() -> dict[str, Any]:
+    """What varies between runs of the same inputs: time, machine, versions, commit."""
+    names = ("msgspec", "numpy", "tokenizers", "torch")
+    versions = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return {
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        **describe_commit(),
+    }
+
+
+def describe_commit() -> dict[str, Any]:
+    """Commit of the working tree around this file, and whether it was clean; both None outside of git."""
+
+    def git(*words: str) -> str:
+        folder = Path(__file__).parent
+        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10).stdout
+
+    try:
+        return {"commit": git("rev-parse", "HEAD").strip(), "tree_clean": not git("status", "--porcelain", "--untracked-files=no")}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "tree_clean": None}
+
+
+def is_run(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file()
+
+
+def list_runs(runs_dir: Path) -> list[Path]:
+    """The runs of a folder, in order of their numbers."""
+    if not runs_dir.is_dir():
+        return []
+    named = [(int(match[1]), path) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(named) if is_run(path)]
+
+
+def load_manifest(run: Path) -> dict[str, Any]:
+    """The manifest of a run. Raises InputError if this is no run, or if its manifest cannot be read."""
+    if not run.is_dir():
+        raise InputError(run, "no such run")
+    if not is_run(run):
+        raise InputError(run, f"not a run: it has no {MANIFEST}")
+    data = read_bytes(run / MANIFEST)
+    try:
+        manifest = strict_json(data)
+    except ValueError as error:
+        raise InputError(run / MANIFEST, str(error)) from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(manifest.get("files"), dict):
+        raise InputError(run / MANIFEST, f"not a manifest of format {FORMAT}")
+    return manifest
+
+
+def load_results(run: Path) -> Iterator[Result]:
+    """The results of a run, one at a time. Raises InputError."""
+    path = run / RESULTS
+    try:
+        with path.open("rb", buffering=1 << 20) as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield parse_result(line)
+                except ValueError as error:
+                    raise InputError(path, str(error), number) from None
+    except OSError as error:
+        raise InputError(path, reason_of(error)) from None
+
+
+_decode_result = msgspec.json.Decoder(Result).decode
+
+
+def parse_result(line: bytes) -> Result:
+    """One line of results. Raises ValueError."""
+    try:
+        return _decode_result(line)
+    except (msgspec.MsgspecError, UnicodeError):
+        return msgspec.convert(strict_json(line), Result)  # lone surrogates; msgspec's errors are ValueErrors
+
+
+def damage(run: Path) -> list[str]:
+    """What has changed in a run since it was sealed, one line each; empty if nothing has.
+
+    Raises InputError if the folder is no run at all.
+    """
+    manifest = load_manifest(run)
+    found = []
+    body = {key: value for key, value in manifest.items() if key != "seal"}
+    if read_bytes(run / MANIFEST) != seal_manifest(body):
+        found.append(f"{MANIFEST}: changed since the run was sealed")
+    for name, expected in manifest["files"].items():
+        path = run / name
+        if not path.is_file():
+            found.append(f"{name}: missing")
+        elif sha256_file(path) != expected:
+            found.append(f"{name}: changed since the run was sealed")
+            if name == RESULTS:
+                found.extend(damaged_lines(path))
+    return found
+
+
+def damaged_lines(path: Path) -> list[str]:
+    """The lines of a results file whose checksum does not fit."""
+    with path.open("rb") as file:
+        found = [
+            f"{path.name}, line {number}: the line does not fit its checksum"
+            for number, line in enumerate(file, start=1)
+            if not is_intact(line)
+        ]
+    return found or [f"{path.name}: every line is whole, so lines were added, removed or moved"]

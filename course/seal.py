@@ -1,0 +1,84 @@
+"""The seal on the course's core: has anything changed that students read but do not edit?
+
+    python -m course.seal            says whether the seal is whole, and what broke it
+    python -m course.seal --renew    for teachers: seal the core as it stands
+
+`course/seal.json` holds the hash of every sealed file: the code of `course/` and the data in `data/`. What
+stands between the lines `# >>> yours to edit` and `# <<< yours to edit` is left out of the hash. Every run
+records whether the seal was whole; a run made under a broken one is not compared with a sealed one.
+"""
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from course.files import InputError, read_json, sha256, to_pretty_json
+from course.terminal import DONE, FOUND, console, plain, run_command
+
+ROOT = Path(__file__).resolve().parents[1]
+SEAL = ROOT / "course" / "seal.json"
+SEALED = ("course/**/*.py", "data/**/*.json", "data/**/*.jsonl", "data/**/*.safetensors")
+YOURS = re.compile(rb"(# >>> yours to edit[^\n]*\n).*?(# <<< yours to edit)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SealState:
+    """Whether the core is as it was sealed, and one line for each file that is not."""
+
+    whole: bool
+    core_sha256: str
+    broken: list[str]
+
+
+def core_hashes(root: Path = ROOT) -> dict[str, str]:
+    """The hash of every sealed file as it stands now, by its path in the repository."""
+    paths = {path for pattern in SEALED for path in root.glob(pattern) if path.is_file()}
+    return {path.relative_to(root).as_posix(): sealed_hash(path.read_bytes()) for path in sorted(paths)}
+
+
+def sealed_hash(data: bytes) -> str:
+    """The hash of a file without the region that is the student's."""
+    return sha256(YOURS.sub(rb"\1\2", data))
+
+
+def check_seal(root: Path = ROOT) -> SealState:
+    """Compare the core with its seal. Raises InputError if there is no seal to read."""
+    path = root / "course" / "seal.json"
+    sealed, now = read_json(path), core_hashes(root)
+    if not isinstance(sealed, dict):
+        raise InputError(path, "not a seal")
+    broken = [
+        f"{name}: {'removed' if name not in now else 'added' if name not in sealed else 'changed'}"
+        for name in sorted(sealed.keys() | now.keys())
+        if sealed.get(name) != now.get(name)
+    ]
+    return SealState(not broken, sha256(to_pretty_json(now)), broken)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m course.seal", description="Check the seal on the course's core.")
+    parser.add_argument("--renew", action="store_true", help="for teachers: seal the core as it stands now")
+    args = parser.parse_args()
+    out = console()
+    if args.renew:
+        hashes = core_hashes()
+        SEAL.write_bytes(to_pretty_json(hashes))
+        out.print(f"sealed {len(hashes)} files in {SEAL.relative_to(ROOT)}")
+        return DONE
+    state = check_seal()
+    if state.whole:
+        out.print("the seal is whole: the core is as the course shipped it")
+        return DONE
+    out.print("the seal is broken:")
+    for line in state.broken:
+        out.print(plain(f"  {line}"))
+    out.print(
+        "Reading, and trying things out, is what the core is for. Runs made now say that the seal was broken, and are\n"
+        "not compared with sealed ones. To go back: git checkout -- course data"
+    )
+    return FOUND
+
+
+if __name__ == "__main__":
+    run_command(main)

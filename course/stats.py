@@ -1,0 +1,183 @@
+"""The statistics of a measurement: intervals, pass@k, exact paired tests, and the summary of a run.
+
+Counts go in as one pair (samples, successes) for each example, because samples of one example resemble
+each other: a thousand samples of ten prompts say about as much as ten prompts do.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+Z95 = 1.959963984540054  # the 97.5 % point of the standard normal distribution
+NOISE_RULE_SMALL = 100  # the course's rule of thumb: below this many examples …
+NOISE_RULE_MARGIN = 0.05  # … a difference of up to five percentage points is taken for luck
+
+Counts = tuple[int, int]  # (samples, successes) of one example
+
+
+def wilson(rate: float, n: float, z: float = Z95) -> tuple[float, float]:
+    """Wilson's score interval for a proportion `rate` seen in `n` trials (Wilson 1927).
+
+    `n` may be an effective sample size, not whole. It keeps its promise near 0 and 1, where the textbook's
+    p ± z·SE collapses to a point.
+    """
+    if n <= 0:
+        return 0.0, 1.0
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """Chance that at least one of k samples passes, unbiased, from c passes among n (Chen et al. 2021).
+
+    1 - C(n-c, k) / C(n, k). Raises ValueError unless 0 <= c <= n and 1 <= k <= n.
+    """
+    if not (0 <= c <= n and 1 <= k <= n):
+        raise ValueError(f"pass@k needs 0 <= c <= n and 1 <= k <= n, not n={n}, c={c}, k={k}")
+    return 1.0 - math.comb(n - c, k) / math.comb(n, k)
+
+
+def mean_pass_at_k(counts: Sequence[Counts], k: int) -> float:
+    """pass@k averaged over examples, each example counting once."""
+    kinds = Counter(counts)
+    return math.fsum(pass_at_k(n, c, k) * many for (n, c), many in kinds.items()) / len(counts)
+
+
+def clustered_error(counts: Sequence[Counts]) -> float:
+    """Standard error of pass@1, in the same unit, with the samples of an example taken as one cluster.
+
+    With one sample an example it is the usual sqrt(p (1-p) / n).
+    """
+    rate = mean_pass_at_k(counts, 1)
+    kinds = Counter(counts)
+    return math.sqrt(math.fsum(many * (c / n - rate) ** 2 for (n, c), many in kinds.items())) / len(counts)
+
+
+def effective_samples(counts: Sequence[Counts]) -> float:
+    """How many independent samples would have given the same standard error (Kish 1965: n / design effect).
+
+    Between the number of examples and the number of samples; where no two examples differ the data say
+    nothing of how alike samples are, and the careful answer, the number of examples, is given.
+    """
+    rate, error = mean_pass_at_k(counts, 1), clustered_error(counts)
+    if error == 0:
+        return float(len(counts))
+    total = sum(n for n, _ in counts)
+    return min(float(total), rate * (1 - rate) / error**2)
+
+
+def rate_interval(counts: Sequence[Counts]) -> tuple[float, float]:
+    """95 % interval of pass@1: Wilson's, on the effective sample size (with one sample each, the plain one)."""
+    return wilson(mean_pass_at_k(counts, 1), effective_samples(counts))
+
+
+def mcnemar_exact(wins: int, losses: int) -> float:
+    """Two-sided exact p-value for `wins` against `losses` among pairs that differ (McNemar 1947, exact form).
+
+    If nothing had changed, each pair that differs would be a win or a loss with equal chance.
+    """
+    return sign_flip_test([1] * wins + [-1] * losses)
+
+
+def sign_flip_test(differences: Sequence[int]) -> float:
+    """Exact two-sided p-value of the paired randomisation test (Fisher 1935).
+
+    One whole-number difference for each example. If nothing had changed, every difference could as well
+    have had the other sign; the p-value is the share of all 2^n sign patterns whose sum is at least as far from
+    zero as the one seen. With differences of -1, 0 and 1 this is McNemar's exact test.
+    """
+    observed = abs(sum(differences))
+    sizes = Counter(abs(d) for d in differences if d)
+    if not sizes or observed == 0:
+        return 1.0
+    # The sum of `many` differences of one size is size * (2 * heads - many): heads are binomial.
+    chances = np.ones(1)
+    for size, many in sizes.items():
+        spread = np.zeros(2 * size * many + 1)
+        spread[:: 2 * size] = binomial_half(many)
+        chances = np.convolve(chances, spread)
+    reach = len(chances) // 2  # the sums run from -reach to reach
+    tail = chances[reach + observed :]
+    return min(1.0, 2 * math.fsum(tail))
+
+
+def binomial_half(n: int) -> np.ndarray:
+    """The n + 1 probabilities of heads in n fair tosses, exact up to 1,000 tosses, else to 1e-10."""
+    if n <= 1000:
+        return np.array([math.comb(n, k) / 2**n for k in range(n + 1)])
+    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(n + 1)]
+    return np.exp(np.array(logs))
+
+
+def difference_interval(differences: Sequence[float], z: float = Z95) -> tuple[float, float]:
+    """95 % interval of the mean paired difference of rates, each difference in [-1, 1].
+
+    The adjusted Wald interval for paired proportions (Bonett and Price 2012): one win and one loss are
+    added before the usual formula, so that it does not collapse where few pairs differ.
+    """
+    padded = [*differences, 1.0, -1.0]
+    n = len(padded)
+    mean = math.fsum(padded) / n
+    variance = math.fsum((d - mean) ** 2 for d in padded) / n
+    half = z * math.sqrt(variance / n)
+    return max(-1.0, mean - half), min(1.0, mean + half)
+
+
+def noise_rule(n: int, difference: float) -> str:
+    """What the course's rule of thumb says of a difference of rates on n examples."""
+    if n >= NOISE_RULE_SMALL:
+        return f"does not apply: it is for fewer than {NOISE_RULE_SMALL} examples"
+    if abs(difference) > NOISE_RULE_MARGIN:
+        return "calls it real (over 5 points)"
+    return "calls it luck (5 points or less)"
+
+
+class Tally:
+    """Counts a run's results as they come, and sums them up. Memory grows with the examples, not the rows."""
+
+    def __init__(self, example_ids: Iterable[str]) -> None:
+        self.samples = dict.fromkeys(example_ids, 0)
+        self.passes = dict.fromkeys(self.samples, 0)
+        self.failures: Counter[str] = Counter()
+        self.reward = 0.0
+
+    def add(self, example_id: str, reward: float, code: str | None) -> None:
+        self.samples[example_id] += 1
+        self.reward += reward
+        if code is None:
+            self.passes[example_id] += 1
+        else:
+            self.failures[code] += 1
+
+    def counts(self) -> list[Counts]:
+        """(samples, passes) of each example, in order."""
+        return [(n, self.passes[key]) for key, n in self.samples.items()]
+
+    def summary(self) -> dict[str, Any]:
+        """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name."""
+        counts = self.counts()
+        samples, passes = sum(self.samples.values()), sum(self.passes.values())
+        fewest = min(self.samples.values())
+        low, high = rate_interval(counts)
+        return {
+            "examples": len(counts),
+            "completions": samples - self.failures["missing_completion"],
+            "scored": samples,
+            "passes": passes,
+            "pass_rate": passes / samples,
+            "mean_reward": self.reward / samples,
+            "pass_at_1": mean_pass_at_k(counts, 1),
+            "pass_at_1_interval": [low, high],
+            "pass_at_1_standard_error": clustered_error(counts),
+            "pass_at_k": {str(k): mean_pass_at_k(counts, k) for k in powers_of_two(fewest)},
+            "failures": dict(sorted((c, n) for c, n in self.failures.items() if n)),
+        }
+
+
+def powers_of_two(limit: int) -> list[int]:
+    """1, 2, 4, … up to the limit."""
+    return [2**i for i in range(limit.bit_length())]

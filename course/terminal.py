@@ -1,0 +1,104 @@
+"""How every command speaks: errors in one line, tables, progress, and text whose hidden characters show."""
+
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from course.files import InputError
+
+DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+PIPED_WIDTH = 120
+UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Run a command's `main` and exit with its code; bad input becomes one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:  # a pipe on Windows would otherwise not take a π
+            reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        code = main()
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    sys.exit(code or DONE)
+
+
+def console() -> Console:
+    """Where a command prints. Plain and wide when piped; NO_COLOR is respected."""
+    piped = not sys.stdout.isatty()
+    return Console(highlight=False, soft_wrap=True, width=PIPED_WIDTH if piped else None)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """A table in the house's form; a column whose name begins with `>` is set flush right."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    return made
+
+
+def plain(text: object) -> Text:
+    """Text for a table cell or a print, whose square brackets mean nothing."""
+    return Text(str(text))
+
+
+@contextmanager
+def progress(description: str, total: float) -> Iterator[Callable[[float], Any]]:
+    """A progress bar on the error stream, seen on a terminal only. Yields `set(completed)`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda completed: bar.update(task, completed=completed)
+
+
+def visible(text: str) -> str:
+    """The text with what hides made visible: `·` for spaces at the ends or doubled, `→` tab, `↵` newline,
+    `<U+200B>` for everything else that leaves no mark of its own on the screen."""
+    text = re.sub(r"^ +| +$| {2,}", lambda match: "·" * len(match[0]), text)
+    return "".join(visible_character(character) for character in text)
+
+
+def visible_character(character: str) -> str:
+    if character == "\n":
+        return "↵"
+    if character == "\t":
+        return "→"
+    if character == " " or unicodedata.category(character) not in UNSEEN:
+        return character
+    return f"<U+{ord(character):04X}>"
+
+
+def unusual_characters(text: str) -> list[str]:
+    """Every character that is not printable ASCII, by position (from 1), code and name."""
+    found = []
+    for position, character in enumerate(text, start=1):
+        if not (" " <= character <= "~" or character in "\n\t\r"):
+            name = unicodedata.name(character, "unnamed")
+            found.append(f"character {position} is U+{ord(character):04X} {name}")
+    return found
+
+
+def percent(rate: float) -> str:
+    return f"{100 * rate:.1f} %"
+
+
+def p_value(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
