@@ -1,0 +1,234 @@
+"""Loop A: measure. Score every completion of a data set, and write down what was found.
+
+    python -m course.eval --dataset data/datasets/math_dev.jsonl \\
+                          --completions data/rollouts/frozen_rollouts_dev.jsonl
+
+Nothing is optimised and nothing learns: the same files always give the same numbers. The golden gate runs
+first, and if the scorer fails it, no run is written. Every example stays in the denominator: one without a
+completion is a failure with a name of its own.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from course import score as scorer
+from course import stats
+from course.datasets import CompletionsFile, Dataset, Sidecar, load_dataset, load_sidecar, sidecar_path
+from course.files import InputError, sha256_file, to_pretty_json
+from course.golden import FOLDER as GOLDEN
+from course.golden import GoldenReport, check_golden, print_report
+from course.runs import (
+    RESULTS,
+    SUMMARY,
+    Result,
+    RunWriter,
+    damage,
+    list_runs,
+    load_manifest,
+    result_line,
+)
+from course.score import score
+from course.seal import SealState, check_seal
+from course.terminal import DONE, FOUND, console, percent, plain, progress, run_command, table
+
+
+def evaluate(
+    dataset_path: Path,
+    completions_path: Path,
+    runs_dir: Path,
+    golden: GoldenReport,
+    change: str | None = None,
+    parent: Path | None = None,
+    note: str | None = None,
+) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """Score the completions and write a run. Returns its folder, summary and manifest. Raises InputError."""
+    dataset = load_dataset(dataset_path)
+    sidecar = load_sidecar(completions_path)
+    seal = check_seal()
+    looks = earlier_looks(dataset, runs_dir)
+    declared = declare(change, parent)
+    with RunWriter(runs_dir) as run:
+        tally = stats.Tally(dataset.examples)
+        completions_sha256 = score_all(dataset, completions_path, run, tally)
+        check_sidecar(sidecar, completions_path, completions_sha256, dataset)
+        summary = {
+            "loop": "A",
+            "dataset": dataset_path.name,
+            "split": dataset.split,
+            "spec_version": scorer.SPEC_VERSION,
+            **tally.summary(),
+            "golden": golden.counts(),
+        }
+        run.write(SUMMARY, to_pretty_json(summary))
+        manifest = {
+            "loop": "A",
+            "knob": "measurement",
+            "change": declared,
+            "note": note,
+            "dataset": {"name": dataset_path.name, "sha256": dataset.sha256, "split": dataset.split},
+            "prompts_sha256": dataset.prompts_sha256,
+            "completions": {"name": completions_path.name, "sha256": completions_sha256},
+            "scorer": {"spec_version": scorer.SPEC_VERSION, "sha256": sha256_file(Path(str(scorer.__file__)))},
+            "golden": {"sha256": golden.sha256, **golden.counts()},
+            "policy": None if sidecar is None else {"name": sidecar.policy, "sha256": sidecar.policy_sha256},
+            "sampling": None if sidecar is None else msgspec.to_builtins(sidecar.sampling),
+            "seal": describe_seal(seal),
+        }
+        circumstances: dict[str, Any] = {"dataset_path": str(dataset_path), "completions_path": str(completions_path)}
+        if looks is not None:
+            circumstances["earlier_looks_at_this_holdout"] = looks
+        folder = run.finish(manifest, circumstances)
+    return folder, summary, {**manifest, "circumstances": circumstances}
+
+
+def score_all(dataset: Dataset, path: Path, run: RunWriter, tally: stats.Tally) -> str:
+    """Score the completions one by one into `results.jsonl`. Returns the hash of the completions file."""
+    completions = CompletionsFile(path, dataset.examples)
+    size = path.stat().st_size if path.is_file() else 0
+    with run.open(RESULTS) as results, progress("scoring", size) as show:
+        for number, row in enumerate(completions):
+            example = dataset.examples[row.id]
+            outcome = score(example, row.completion)
+            reward, details = outcome["reward"], outcome["details"]
+            tally.add(row.id, reward, details["code"])
+            prompt, expected = example["prompt"], example["expected_answer"]
+            results.write(result_line(Result(row.id, row.sample, prompt, expected, row.completion, reward, details)))
+            if number % 4096 == 0:
+                show(completions.lines.bytes_read)
+        for example_id, samples in completions.seen.items():
+            if not samples:
+                example = dataset.examples[example_id]
+                details = missing_completion(example)
+                tally.add(example_id, 0.0, details["code"])
+                prompt, expected = example["prompt"], example["expected_answer"]
+                results.write(result_line(Result(example_id, 0, prompt, expected, None, 0.0, details)))
+    return completions.lines.sha256
+
+
+def missing_completion(example: Any) -> dict[str, Any]:
+    """The details of an example that nobody answered. Not a code of the scorer: there was nothing to score."""
+    return {**score(example, None)["details"], "code": "missing_completion"}
+
+
+def check_sidecar(sidecar: Sidecar | None, path: Path, completions_sha256: str, dataset: Dataset) -> None:
+    """A sidecar that describes other completions, or another data set, is worse than none. Raises InputError."""
+    if sidecar is None:
+        return
+    if sidecar.completions_sha256 != completions_sha256:
+        raise InputError(sidecar_path(path), f"it describes another file: {path.name} has changed since it was sampled")
+    if sidecar.prompts_sha256 != dataset.prompts_sha256:
+        raise InputError(sidecar_path(path), f"the completions were sampled for other prompts than {dataset.path.name}")
+
+
+def declare(change: str | None, parent: Path | None) -> dict[str, Any] | None:
+    """The single declared change since the parent run, as the manifest holds it. Raises InputError."""
+    if change is None and parent is None:
+        return None
+    if change is None or parent is None or not change.strip():
+        raise InputError("--change and --parent", "they go together: what was changed, and since which run")
+    found = damage(parent)
+    if found:
+        raise InputError(parent, f"the parent run is damaged: {found[0]}")
+    return {"declared": change, "parent": parent.name, "parent_seal": load_manifest(parent)["seal"]}
+
+
+def earlier_looks(dataset: Dataset, runs_dir: Path) -> int | None:
+    """How many runs have measured this holdout before; None if it is no holdout."""
+    if dataset.split != "holdout":
+        return None
+    manifests = [load_manifest(run) for run in list_runs(runs_dir)]
+    return sum(manifest.get("prompts_sha256") == dataset.prompts_sha256 for manifest in manifests)
+
+
+def describe_seal(seal: SealState) -> dict[str, Any]:
+    return {"whole": seal.whole, "core_sha256": seal.core_sha256, "broken": seal.broken}
+
+
+def print_summary(run: Path, summary: dict[str, Any], manifest: dict[str, Any]) -> None:
+    """What was measured, of what, and what to type next."""
+    out = console()
+    low, high = summary["pass_at_1_interval"]
+    one_each = summary["scored"] == summary["examples"]
+    out.print(plain(f"Loop A (measurement): {manifest['completions']['name']} on {manifest['dataset']['name']}"))
+    out.print(plain(f"policy and sampling: {describe_sampling(manifest)}"))
+    out.print()
+    interval = f"95 % interval {percent(low)} to {percent(high)}"
+    rate = f"Pass rate: {summary['passes']}/{summary['scored']} = {percent(summary['pass_rate'])}"
+    if one_each:
+        out.print(f"{rate}   ({interval}, Wilson)")
+    else:
+        error = percent(summary["pass_at_1_standard_error"])
+        out.print(rate)
+        out.print(f"pass@1 over {summary['examples']} examples: {percent(summary['pass_at_1'])}   ({interval}, clustered, SE {error})")
+    out.print(f"Mean reward: {summary['mean_reward']:.3f}")
+    if len(summary["pass_at_k"]) > 1:
+        out.print("  ".join(f"pass@{k}: {percent(rate)}" for k, rate in summary["pass_at_k"].items()))
+    if summary["failures"]:
+        print_failures(out, summary)
+    print_warnings(out, manifest)
+    out.print()
+    out.print(plain(f"Run written to {run}"))
+    out.print(plain(f"Next: python -m course.inspect_run --run {run} --only-fails --top-k 5"))
+
+
+def print_failures(out: Any, summary: dict[str, Any]) -> None:
+    """Failures by code, most frequent first, with their share of all failures."""
+    failures = sorted(summary["failures"].items(), key=lambda item: (-item[1], item[0]))
+    total = sum(count for _, count in failures)
+    out.print(f"\nFailures: {total}")
+    rows = table("code", ">count", ">share", "what it means")
+    words = {**scorer.CODES, "missing_completion": "the example has no completion"}
+    for code, count in failures:
+        rows.add_row(code, str(count), percent(count / total), plain(words.get(code, "")))
+    out.print(rows)
+
+
+def print_warnings(out: Any, manifest: dict[str, Any]) -> None:
+    """What a reader of the number should know before believing in it."""
+    looks = manifest["circumstances"].get("earlier_looks_at_this_holdout")
+    if looks is not None:
+        times = "never" if looks == 0 else "once" if looks == 1 else f"{looks} times"
+        out.print(f"\nThis is a holdout. It had been looked at {times} before, as far as this runs folder knows.")
+        if looks:
+            out.print("Each look invites tuning on it; a holdout that guided a choice is a second dev set.")
+    if not manifest["seal"]["whole"]:
+        out.print("\nThe seal on the core is broken (python -m course.seal says where). The run records it.")
+
+
+def describe_sampling(manifest: dict[str, Any]) -> str:
+    sampling, policy = manifest["sampling"], manifest["policy"]
+    if sampling is None:
+        return "sampling unknown (no sidecar beside the completions)"
+    return (
+        f"{policy['name']} {policy['sha256'][:8]}, temperature {sampling['temperature']:g}, top_p {sampling['top_p']:g}, "
+        f"{sampling['samples_per_prompt']} per prompt, seed {sampling['seed']}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m course.eval", description="Loop A: score completions, write a run.")
+    parser.add_argument("--dataset", type=Path, required=True, help="the examples (JSONL)")
+    parser.add_argument("--completions", type=Path, required=True, help="the completions (JSONL)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
+    parser.add_argument("--change", help="the single thing that was changed since --parent")
+    parser.add_argument("--parent", type=Path, metavar="RUN", help="the run that this one is to be compared with")
+    parser.add_argument("--note", help="a free remark for the manifest")
+    parser.add_argument("--golden-dir", type=Path, default=GOLDEN, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    golden = check_golden(args.golden_dir)
+    if not golden.passed:
+        print_report(golden)
+        console().print("No run was written: an instrument that fails its known cases measures nothing.")
+        return FOUND
+    run, summary, manifest = evaluate(
+        args.dataset, args.completions, args.runs_dir, golden, args.change, args.parent, args.note
+    )
+    print_summary(run, summary, manifest)
+    return DONE
+
+
+if __name__ == "__main__":
+    run_command(main)

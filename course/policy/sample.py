@@ -1,0 +1,175 @@
+"""Sample completions from a policy, and write down how.
+
+    python -m course.policy.sample --dataset data/datasets/math_dev.jsonl --n 1 --out /tmp/rollouts.jsonl
+
+Every completion has a random stream of its own, derived from the seed, the example's id and the sample's
+number, so a completion does not depend on what else is sampled beside it, and the same seed gives the
+same bytes. Beside the completions goes `<name>.meta.json`, which a run copies its sampling settings from.
+"""
+
+import argparse
+import datetime
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from course.datasets import Completion, Sampling, Sidecar, load_dataset, sidecar_path
+from course.files import InputError, reason_of, sha256, sha256_file, to_json, to_pretty_json
+from course.policy import tokenizer as bpe
+from course.policy.model import Policy
+from course.terminal import console, plain, progress, run_command
+
+PI0 = Path(__file__).resolve().parents[2] / "data" / "policy" / "pi0"
+MAX_NEW_TOKENS = 16
+BATCH = 256
+
+
+def uniform_numbers(seed: int, example_id: str, sample: int, count: int) -> np.ndarray:
+    """The random numbers of one completion, one for each token, in [0, 1)."""
+    key = hashlib.sha256(f"{seed}:{sample}:{example_id}".encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "big"))).random(count)
+
+
+def left_padded(rows: Sequence[list[int]], padding_id: int) -> tuple[Tensor, Tensor]:
+    """Ids (B, T) with the rows flush right, and how many padding tokens each row got (B,)."""
+    length = max(map(len, rows))
+    ids = torch.tensor([[padding_id] * (length - len(row)) + row for row in rows])
+    return ids, torch.tensor([length - len(row) for row in rows])
+
+
+def choose(logits: Tensor, temperature: float, top_p: float, uniform: Tensor) -> Tensor:
+    """The next token of each row. logits: (B, V); uniform: (B,) in [0, 1). Returns ids (B,).
+
+    Temperature 0 is greedy. Otherwise the inverse of the cumulative distribution over the most probable
+    tokens, as many as it takes to reach `top_p` (nucleus sampling, Holtzman et al. 2020).
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
+    p, order = (logits.double() / temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    kept = p * (p.cumsum(-1) - p < top_p)
+    cumulative = kept.cumsum(-1)
+    place = (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(-1, keepdim=True)
+    return order.gather(-1, place.clamp(max=p.shape[-1] - 1)).squeeze(-1)
+
+
+@torch.no_grad()
+def generate(
+    policy: Policy, prompts: Sequence[list[int]], uniform: Tensor, temperature: float, top_p: float, end_id: int
+) -> Tensor:
+    """Continue each prompt by as many tokens as `uniform` (B, N) has columns. Returns ids (B, N).
+
+    After its end token a row holds end tokens only. With a cache each step computes one new token a row.
+    """
+    ids, padding = left_padded(prompts, end_id)
+    rows, length = ids.shape
+    steps = uniform.shape[1]
+    cache = policy.new_cache(rows, length + steps)
+    chosen = torch.full((rows, steps), end_id)
+    ended = torch.zeros(rows, dtype=torch.bool)
+    logits = policy(ids, padding, 0, cache)[:, -1]
+    for step in range(steps):
+        token = choose(logits, temperature, top_p, uniform[:, step])
+        chosen[:, step] = torch.where(ended, end_id, token)
+        ended |= token == end_id
+        if ended.all() or step == steps - 1:
+            break
+        logits = policy(chosen[:, step : step + 1], padding, length + step, cache)[:, -1]
+    return chosen
+
+
+def completion_texts(tokenizer: Tokenizer, ids: Tensor, end_id: int) -> list[str]:
+    """What the policy said: the tokens before the end token, as text."""
+    rows = ids.tolist()
+    return [tokenizer.decode(row[: row.index(end_id)] if end_id in row else row) for row in rows]
+
+
+def sample_completions(
+    policy: Policy,
+    tokenizer: Tokenizer,
+    items: Sequence[tuple[str, str, int]],
+    temperature: float,
+    top_p: float,
+    seed: int,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    show: Callable[[float], object] = lambda done: None,
+) -> list[str]:
+    """One completion for each (id, prompt, sample), in their order."""
+    end_id = tokenizer.token_to_id(bpe.END)
+    prompts = [bpe.encode_prompt(tokenizer, prompt) for _, prompt, _ in items]
+    order = sorted(range(len(items)), key=lambda i: len(prompts[i]))  # like lengths together: little padding
+    texts = [""] * len(items)
+    for first in range(0, len(order), BATCH):
+        batch = order[first : first + BATCH]
+        numbers = np.stack([uniform_numbers(seed, items[i][0], items[i][2], max_new_tokens) for i in batch])
+        ids = generate(policy, [prompts[i] for i in batch], torch.from_numpy(numbers), temperature, top_p, end_id)
+        for i, text in zip(batch, completion_texts(tokenizer, ids, end_id), strict=True):
+            texts[i] = text
+        show(first + len(batch))
+    return texts
+
+
+def checkpoint_sha256(folder: Path) -> str:
+    """Identifies what is sampled: the network's shape and its weights."""
+    return sha256("".join(sha256_file(folder / name) for name in ("config.json", "model.safetensors")).encode())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m course.policy.sample", description="Sample completions from a policy.")
+    parser.add_argument("--dataset", type=Path, required=True, help="the examples whose prompts are continued (JSONL)")
+    parser.add_argument("--policy", type=Path, default=PI0, help="a checkpoint folder (default: π0)")
+    parser.add_argument("--n", type=int, default=1, help="samples for each prompt (default: 1)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
+    parser.add_argument("--top-p", type=float, default=1.0, help="nucleus sampling; 1 keeps every token (default: 1)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="the completions file to write (JSONL)")
+    args = parser.parse_args()
+    if args.n < 1:
+        raise InputError("--n", "at least one sample")
+    if not 0 <= args.temperature < float("inf"):
+        raise InputError("--temperature", "a number, zero or more")
+    if not 0 < args.top_p <= 1:
+        raise InputError("--top-p", "more than 0, at most 1")
+    dataset = load_dataset(args.dataset)
+    try:
+        policy, tokenizer = Policy.load(args.policy), bpe.load(args.policy)
+        policy_sha256, tokenizer_sha256 = checkpoint_sha256(args.policy), sha256_file(args.policy / "tokenizer.json")
+    except OSError as error:
+        raise InputError(args.policy, f"not a checkpoint: {reason_of(error)}") from None
+    items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(args.n)]
+    with progress("sampling", len(items)) as show:
+        texts = sample_completions(
+            policy, tokenizer, items, args.temperature, args.top_p, args.seed, MAX_NEW_TOKENS, show
+        )
+    rows = [Completion(key, text, number) for (key, _, number), text in zip(items, texts, strict=True)]
+    data = b"".join(to_json(row) + b"\n" for row in rows)
+    sidecar = Sidecar(
+        policy=args.policy.name,
+        policy_sha256=policy_sha256,
+        tokenizer_sha256=tokenizer_sha256,
+        sampling=Sampling(args.temperature, args.top_p, MAX_NEW_TOKENS, args.n, args.seed),
+        prompts_sha256=dataset.prompts_sha256,
+        completions_sha256=sha256(data),
+        command=" ".join(["python -m course.policy.sample", *sys.argv[1:]]),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        versions={"torch": str(torch.__version__), "numpy": np.__version__},
+    )
+    try:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_bytes(data)
+        sidecar_path(args.out).write_bytes(to_pretty_json(sidecar))
+    except OSError as error:
+        raise InputError(args.out, f"cannot write: {reason_of(error)}") from None
+    out = console()
+    out.print(plain(f"{len(rows)} completions in {args.out}, how they were made in {sidecar_path(args.out)}"))
+    out.print(plain(f"Next: python -m course.eval --dataset {args.dataset} --completions {args.out}"))
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
