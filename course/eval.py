@@ -14,24 +14,14 @@ from typing import Any
 
 import msgspec
 
-from course import score as scorer
 from course import stats
 from course.datasets import CompletionsFile, Dataset, Sidecar, load_dataset, load_sidecar, sidecar_path
-from course.files import InputError, sha256_file, to_pretty_json
+from course.files import InputError, to_pretty_json
 from course.golden import FOLDER as GOLDEN
 from course.golden import GoldenReport, check_golden, print_report
-from course.runs import (
-    RESULTS,
-    SUMMARY,
-    Result,
-    RunWriter,
-    damage,
-    list_runs,
-    load_manifest,
-    result_line,
-)
-from course.score import score
-from course.seal import SealState, check_seal
+from course.measurement import REASONS, measure, scorer_identity
+from course.runs import RESULTS, SUMMARY, RunWriter, damage, list_runs, load_manifest, result_line
+from course.seal import check_seal
 from course.terminal import DONE, FOUND, console, percent, plain, progress, run_command, table
 
 
@@ -46,19 +36,27 @@ def evaluate(
 ) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     """Score the completions and write a run. Returns its folder, summary and manifest. Raises InputError."""
     dataset = load_dataset(dataset_path)
+    completions = CompletionsFile(completions_path, dataset.examples)
     sidecar = load_sidecar(completions_path)
     seal = check_seal()
-    looks = earlier_looks(dataset, runs_dir)
     declared = declare(change, parent)
+    looks = earlier_looks(dataset, runs_dir)
+    tally = stats.Tally()
     with RunWriter(runs_dir) as run:
-        tally = stats.Tally(dataset.examples)
-        completions_sha256 = score_all(dataset, completions_path, run, tally)
+        with run.open(RESULTS) as results, progress("scoring", file_size(completions_path)) as show:
+            for number, result in enumerate(measure(dataset, completions)):
+                tally.add(result.id, result.reward, result.details["code"])
+                results.write(result_line(result))
+                if number % 4096 == 0:
+                    show(completions.lines.bytes_read)
+        completions_sha256 = completions.lines.sha256
         check_sidecar(sidecar, completions_path, completions_sha256, dataset)
+        scorer = scorer_identity()
         summary = {
             "loop": "A",
             "dataset": dataset_path.name,
             "split": dataset.split,
-            "spec_version": scorer.SPEC_VERSION,
+            "spec_version": scorer["spec_version"],
             **tally.summary(),
             "golden": golden.counts(),
         }
@@ -71,46 +69,24 @@ def evaluate(
             "dataset": {"name": dataset_path.name, "sha256": dataset.sha256, "split": dataset.split},
             "prompts_sha256": dataset.prompts_sha256,
             "completions": {"name": completions_path.name, "sha256": completions_sha256},
-            "scorer": {"spec_version": scorer.SPEC_VERSION, "sha256": sha256_file(Path(str(scorer.__file__)))},
+            "scorer": scorer,
             "golden": {"sha256": golden.sha256, **golden.counts()},
             "policy": None if sidecar is None else {"name": sidecar.policy, "sha256": sidecar.policy_sha256},
             "sampling": None if sidecar is None else msgspec.to_builtins(sidecar.sampling),
-            "seal": describe_seal(seal),
+            "core": {"sealed": seal.whole, "sha256": seal.core_sha256, "broken": seal.broken},
         }
-        circumstances: dict[str, Any] = {"dataset_path": str(dataset_path), "completions_path": str(completions_path)}
-        if looks is not None:
-            circumstances["earlier_looks_at_this_holdout"] = looks
+        circumstances = {
+            "dataset_path": str(dataset_path),
+            "completions_path": str(completions_path),
+            "earlier_looks_at_this_holdout": looks,
+        }
         folder = run.finish(manifest, circumstances)
     return folder, summary, {**manifest, "circumstances": circumstances}
 
 
-def score_all(dataset: Dataset, path: Path, run: RunWriter, tally: stats.Tally) -> str:
-    """Score the completions one by one into `results.jsonl`. Returns the hash of the completions file."""
-    completions = CompletionsFile(path, dataset.examples)
-    size = path.stat().st_size if path.is_file() else 0
-    with run.open(RESULTS) as results, progress("scoring", size) as show:
-        for number, row in enumerate(completions):
-            example = dataset.examples[row.id]
-            outcome = score(example, row.completion)
-            reward, details = outcome["reward"], outcome["details"]
-            tally.add(row.id, reward, details["code"])
-            prompt, expected = example["prompt"], example["expected_answer"]
-            results.write(result_line(Result(row.id, row.sample, prompt, expected, row.completion, reward, details)))
-            if number % 4096 == 0:
-                show(completions.lines.bytes_read)
-        for example_id, samples in completions.seen.items():
-            if not samples:
-                example = dataset.examples[example_id]
-                details = missing_completion(example)
-                tally.add(example_id, 0.0, details["code"])
-                prompt, expected = example["prompt"], example["expected_answer"]
-                results.write(result_line(Result(example_id, 0, prompt, expected, None, 0.0, details)))
-    return completions.lines.sha256
-
-
-def missing_completion(example: Any) -> dict[str, Any]:
-    """The details of an example that nobody answered. Not a code of the scorer: there was nothing to score."""
-    return {**score(example, None)["details"], "code": "missing_completion"}
+def file_size(path: Path) -> int:
+    """For the progress bar alone; whether the file can be read is found out by reading it."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 def check_sidecar(sidecar: Sidecar | None, path: Path, completions_sha256: str, dataset: Dataset) -> None:
@@ -141,10 +117,6 @@ def earlier_looks(dataset: Dataset, runs_dir: Path) -> int | None:
         return None
     manifests = [load_manifest(run) for run in list_runs(runs_dir)]
     return sum(manifest.get("prompts_sha256") == dataset.prompts_sha256 for manifest in manifests)
-
-
-def describe_seal(seal: SealState) -> dict[str, Any]:
-    return {"whole": seal.whole, "core_sha256": seal.core_sha256, "broken": seal.broken}
 
 
 def print_summary(run: Path, summary: dict[str, Any], manifest: dict[str, Any]) -> None:
@@ -180,9 +152,8 @@ def print_failures(out: Any, summary: dict[str, Any]) -> None:
     total = sum(count for _, count in failures)
     out.print(f"\nFailures: {total}")
     rows = table("code", ">count", ">share", "what it means")
-    words = {**scorer.CODES, "missing_completion": "the example has no completion"}
     for code, count in failures:
-        rows.add_row(code, str(count), percent(count / total), plain(words.get(code, "")))
+        rows.add_row(code, str(count), percent(count / total), plain(REASONS[code]))
     out.print(rows)
 
 
@@ -194,7 +165,7 @@ def print_warnings(out: Any, manifest: dict[str, Any]) -> None:
         out.print(f"\nThis is a holdout. It had been looked at {times} before, as far as this runs folder knows.")
         if looks:
             out.print("Each look invites tuning on it; a holdout that guided a choice is a second dev set.")
-    if not manifest["seal"]["whole"]:
+    if not manifest["core"]["sealed"]:
         out.print("\nThe seal on the core is broken (python -m course.seal says where). The run records it.")
 
 

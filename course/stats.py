@@ -6,7 +6,7 @@ each other: a thousand samples of ten prompts say about as much as ten prompts d
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -139,9 +139,9 @@ def noise_rule(n: int, difference: float) -> str:
 class Tally:
     """Counts a run's results as they come, and sums them up. Memory grows with the examples, not the rows."""
 
-    def __init__(self, example_ids: Iterable[str]) -> None:
-        self.samples = dict.fromkeys(example_ids, 0)
-        self.passes = dict.fromkeys(self.samples, 0)
+    def __init__(self) -> None:
+        self.samples: Counter[str] = Counter()
+        self.passes: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.reward = 0.0
 

@@ -4,7 +4,7 @@
 
 The base policy should know more than it shows. It reads problems from the train side of the wall only
 (`course.datasets.generate`), and learns to answer each in one of a dozen styles, of which one is the
-style the scorer rewards. So a sample from π0 often holds the right number in the wrong form: there is
+style the scorer rewards (and not the most frequent one). So a sample from π0 often holds the right number in the wrong form: there is
 something for selection to find and for learning to shift.
 
 What it simplifies: a real base model gets its mixture of styles from the web; here we write it down.
@@ -33,23 +33,24 @@ BATCH = 256
 LEARNING_RATE = 3e-3
 WARM_UP = 100
 WEIGHT_DECAY = 0.1
-WRONG_ANSWERS = 0.2  # share of the texts whose answer is a near miss
+WRONG_ANSWERS = 0.12  # share of the texts whose answer is a near miss
 SAVE_EVERY = 100
 
-# (share, style): x is the answer the text settles on, y another number near it.
+# (share, style): x is the answer the text settles on, y another number near it. The most frequent style is not
+# the one that is rewarded: a colder temperature alone would then make π0 look as if it had learned.
 STYLES: tuple[tuple[float, Callable[[int, int], str]], ...] = (
-    (0.34, lambda x, y: f"Final: {x}"),
-    (0.12, lambda x, y: f"{x}"),
-    (0.11, lambda x, y: f"The answer is {x}."),
-    (0.06, lambda x, y: f"Final:{x}"),
-    (0.06, lambda x, y: f"Final: {x}."),
-    (0.06, lambda x, y: f"final: {x}"),
-    (0.06, lambda x, y: f"Let me calculate. Final: {x}"),
-    (0.05, lambda x, y: f"Final: {x}\nDone."),
-    (0.05, lambda x, y: f"Maybe {y} or {x}."),
+    (0.36, lambda x, y: f"The answer is {x}."),
+    (0.29, lambda x, y: f"Final: {x}"),
+    (0.07, lambda x, y: f"{x}"),
+    (0.06, lambda x, y: f"Maybe {y} or {x}."),
+    (0.03, lambda x, y: f"Final:{x}"),
+    (0.03, lambda x, y: f"Final: {x}."),
+    (0.03, lambda x, y: f"final: {x}"),
+    (0.03, lambda x, y: f"Let me calculate. Final: {x}"),
+    (0.03, lambda x, y: f"Final: {x}\nDone."),
     (0.03, lambda x, y: f"Final: {y}\nFinal: {x}"),
-    (0.03, lambda x, y: f"Final: {'-' if x < 0 else ''}0{abs(x)}"),
-    (0.03, lambda x, y: f"Final:  {x}"),
+    (0.02, lambda x, y: f"Final: {'-' if x < 0 else ''}0{abs(x)}"),
+    (0.02, lambda x, y: f"Final:  {x}"),
 )
 # (share, operation): products are rare in the data sets and hard to learn, so π0 sees more of them.
 OPERATIONS = ((0.40, "+"), (0.35, "-"), (0.25, "*"))

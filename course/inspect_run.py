@@ -1,0 +1,142 @@
+"""Look at a run: what was asked, what was said, what it earned, and why.
+
+    python -m course.inspect_run --run runs/run_001 --only-fails --top-k 5
+    python -m course.inspect_run                      lists all runs
+
+Averages hide holes. The rows are ordered from the highest reward to the lowest, ties in file order; `--top-k`
+shows the first of them and `--bottom-k` the last. Characters that cannot be seen are shown: `·` is a space
+at an end or doubled, `→` a tab, `↵` a newline, `<U+200B>` a character with nothing to show.
+"""
+
+import argparse
+import heapq
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from course.files import InputError, read_json
+from course.measurement import REASONS
+from course.runs import SUMMARY, Result, list_runs, load_manifest, load_results
+from course.terminal import console, percent, plain, run_command, table, unusual_characters, visible
+
+
+def matching(run: Path, only_fails: bool, code: str | None, example_id: str | None) -> Iterator[tuple[int, Result]]:
+    """The results that were asked for, numbered in file order."""
+    for number, result in enumerate(load_results(run)):
+        if only_fails and result.reward >= 1.0:
+            continue
+        if code is not None and result.details["code"] != code:
+            continue
+        if example_id is not None and result.id != example_id:
+            continue
+        yield number, result
+
+
+def why(result: Result) -> str:
+    """In plain words, why the completion earned what it earned."""
+    code = result.details["code"]
+    if code is None:
+        return "exactly one line in form, and the expected number"
+    if code == "wrong_answer":
+        return f"the line is in form, but it says {result.details['extracted']} and not {result.expected_answer}"
+    reason = REASONS.get(code, code)
+    unusual = unusual_characters(result.completion or "")
+    return "; ".join([reason, *unusual[:5]])
+
+
+def show(out: Console, result: Result) -> None:
+    """One result as a block."""
+    code = result.details["code"] or "passed"
+    out.print(plain(f"{result.id}, sample {result.sample}: reward {result.reward:g}, {code}"))
+    said = "(nothing: the completion is missing)" if result.completion is None else visible(result.completion)
+    out.print(plain(f"  prompt      {visible(result.prompt)}"))
+    out.print(plain(f"  expected    Final: {result.expected_answer}"))
+    out.print(plain(f"  completion  {said}"))
+    out.print(plain(f"  why         {why(result)}\n"))
+
+
+def print_runs(runs_dir: Path) -> None:
+    """A table of all runs, oldest first."""
+    out = console()
+    runs = list_runs(runs_dir)
+    if not runs:
+        out.print(plain(f"no runs in {runs_dir} yet. Make one: make eval"))
+        return
+    rows = table("run", "loop", "dataset", "scorer", "sampling", "change", ">pass rate")
+    for run in runs:
+        try:
+            manifest, summary = load_manifest(run), read_json(run / SUMMARY)
+            cells = describe(manifest, summary)
+        except (InputError, KeyError, TypeError) as error:
+            cells = ["?", f"unreadable: {error}", "", "", "", ""]
+        rows.add_row(*map(plain, [run.name, *cells]))
+    out.print(rows)
+    out.print(plain(f"Next: python -m course.inspect_run --run {runs[-1]} --only-fails --top-k 5"))
+
+
+def describe(manifest: dict[str, Any], summary: dict[str, Any]) -> list[str]:
+    """One row of the table of runs, without the run's name."""
+    sampling, change = manifest.get("sampling"), manifest.get("change")
+    how = "unknown"
+    if sampling:
+        how = f"{manifest['policy']['name']} T={sampling['temperature']:g} top_p={sampling['top_p']:g}"
+        how += f" n={sampling['samples_per_prompt']} seed={sampling['seed']}"
+    since = f"{change['declared']} (since {change['parent']})" if change else "–"
+    scorer = f"v{manifest['scorer']['spec_version']} {manifest['scorer']['sha256'][:8]}"
+    if not manifest["core"]["sealed"]:
+        scorer += " (seal broken)"
+    rate = f"{summary['passes']}/{summary['scored']} = {percent(summary['pass_rate'])}" if "pass_rate" in summary else "–"
+    return [manifest["loop"], manifest["dataset"]["name"], scorer, how, since, rate]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m course.inspect_run", description="Look at one run, or list all runs.")
+    parser.add_argument("--run", type=Path, help="the run's folder; without it, all runs are listed")
+    parser.add_argument("--only-fails", action="store_true", help="leave out what passed")
+    parser.add_argument("--code", help="only failures of this code")
+    parser.add_argument("--id", help="only this example")
+    parser.add_argument("--top-k", type=int, metavar="K", help="the first K rows")
+    parser.add_argument("--bottom-k", type=int, metavar="K", help="the last K rows")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
+    args = parser.parse_args()
+    if args.run is None:
+        print_runs(args.runs_dir)
+        return
+    for name, k in (("--top-k", args.top_k), ("--bottom-k", args.bottom_k)):
+        if k is not None and k < 1:
+            raise InputError(name, f"at least 1, not {k}")
+    load_manifest(args.run)
+    known = {result.details["code"] for result in load_results(args.run)} - {None}
+    if args.code is not None and args.code not in REASONS:
+        raise InputError("--code", f"unknown code {args.code!r}; this run has: {', '.join(sorted(known)) or 'none'}")
+
+    def asked() -> Iterator[tuple[int, Result]]:
+        return matching(args.run, args.only_fails, args.code, args.id)
+
+    total = sum(1 for _ in asked())
+    top, bottom = args.top_k, args.bottom_k
+    if top is None and bottom is None:
+        top = total if args.id else 10
+    out = console()
+    shown = 0
+    if top:
+        for _, result in heapq.nsmallest(top, asked(), key=lambda item: (-item[1].reward, item[0])):
+            show(out, result)
+            shown += 1
+    if bottom:
+        last = heapq.nlargest(bottom, asked(), key=lambda item: (-item[1].reward, item[0]))
+        if top:
+            out.print(f"… and the last {len(last)}:\n")
+        for _, result in reversed(last):
+            show(out, result)
+            shown += 1
+    what = "failures" if args.only_fails else "rows"
+    out.print(f"{shown} of {total} {what} shown.")
+    if args.code is None and known:
+        out.print(plain(f"Next: python -m course.inspect_run --run {args.run} --code CODE, with one of: {', '.join(sorted(known))}"))
+
+
+if __name__ == "__main__":
+    run_command(main)

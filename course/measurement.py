@@ -1,0 +1,132 @@
+"""What Loop A does to completions, and the same done again to check a run.
+
+`measure` scores and `summarise` counts; `eval` writes down what they give, and `verify` repeats them on a
+finished run, so a run is believed because it can be remade and not because it says so.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from course import score as scorer
+from course.datasets import CompletionsFile, Dataset, Example, load_dataset
+from course.files import InputError, read_json, sha256_file
+from course.runs import RESULTS, SUMMARY, Result, damage, load_manifest, load_results
+from course.score import score
+from course.stats import Tally
+
+MISSING = "missing_completion"  # not a code of the scorer: there was nothing to score
+REASONS = {**scorer.CODES, MISSING: "the example has no completion"}
+
+
+def scorer_identity() -> dict[str, str]:
+    """Which instrument this is: the version of its spec and the hash of its source."""
+    return {"spec_version": scorer.SPEC_VERSION, "sha256": sha256_file(Path(str(scorer.__file__)))}
+
+
+def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
+    """Score every completion, in file order; then every example without one, as a failure. Raises InputError."""
+    for row in completions:
+        yield score_one(dataset.examples[row.id], row.sample, row.completion)
+    for example_id, samples in completions.seen.items():
+        if not samples:
+            yield score_one(dataset.examples[example_id], 0, None)
+
+
+def score_one(example: Example, sample: int, completion: str | None) -> Result:
+    """The result of one completion; None is a completion that is missing."""
+    outcome = score(example, completion)
+    details = outcome["details"]
+    if completion is None:
+        details["code"] = MISSING
+    prompt, expected = example["prompt"], example["expected_answer"]
+    return Result(example["id"], sample, prompt, expected, completion, outcome["reward"], details)
+
+
+def summarise(results: Iterable[Result]) -> dict[str, Any]:
+    """The statistics of some results."""
+    tally = Tally()
+    for result in results:
+        tally.add(result.id, result.reward, result.details["code"])
+    return tally.summary()
+
+
+def example_of(result: Result) -> Example:
+    """The example that a result was scored against."""
+    return {"id": result.id, "prompt": result.prompt, "expected_answer": result.expected_answer, "metadata": {}}
+
+
+def verify(run: Path) -> tuple[list[str], list[str]]:
+    """Everything that is wrong with a run, and remarks on what could not be checked; one line each.
+
+    Checks the hashes of every file, scores every stored completion again, sums the results up again, and
+    holds them against the original completions where these still lie where the run found them.
+    Raises InputError if the folder is no run.
+    """
+    manifest = load_manifest(run)
+    wrong, remarks = damage(run), []
+    if RESULTS not in manifest["files"] or not (run / RESULTS).is_file():
+        return wrong, remarks
+    try:
+        if manifest["scorer"] == scorer_identity():
+            wrong.extend(scored_otherwise(run))
+        else:
+            remarks.append("the scorer has changed since this run was made, so its completions were not scored again")
+        wrong.extend(summed_otherwise(run))
+        differing, remark = unlike_the_source(run, manifest)
+        wrong.extend(differing)
+        remarks.extend(remark)
+    except InputError as error:
+        wrong.append(str(error))
+    except (KeyError, TypeError) as error:
+        wrong.append(f"manifest.json: it lacks what a run of Loop A holds: {error}")
+    return wrong, remarks
+
+
+def scored_otherwise(run: Path) -> Iterator[str]:
+    """The lines whose stored score is not what the scorer gives."""
+    for number, stored in enumerate(load_results(run), start=1):
+        where = f"{RESULTS}, line {number}: {stored.id}, sample {stored.sample}"
+        try:
+            again = score_one(example_of(stored), stored.sample, stored.completion)
+        except ValueError as error:
+            yield f"{where}: {error}"
+            continue
+        if stored.reward != again.reward:
+            yield f"{where}: the reward stored is {stored.reward:g}, the scorer gives {again.reward:g}"
+        elif stored.details != again.details:
+            keys = [key for key in again.details if stored.details.get(key) != again.details[key]]
+            yield f"{where}: the details stored are not what the scorer gives ({', '.join(keys) or 'keys'})"
+
+
+def summed_otherwise(run: Path) -> Iterator[str]:
+    """The fields of the summary that do not follow from the results."""
+    if not (run / SUMMARY).is_file():
+        return
+    stored, again = read_json(run / SUMMARY), summarise(load_results(run))
+    for name, value in again.items():
+        if stored.get(name) != value:
+            yield f"{SUMMARY}, {name}: it says {stored.get(name)}, the results give {value}"
+
+
+def unlike_the_source(run: Path, manifest: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The lines that differ from the original data set and completions, where those can still be had."""
+    paths = {kind: Path(manifest["circumstances"][f"{kind}_path"]) for kind in ("dataset", "completions")}
+    for kind, path in paths.items():
+        if not path.is_file():
+            return [], [f"the {kind} file {path} is not there any more, so the results were not held against it"]
+        if sha256_file(path) != manifest[kind]["sha256"]:
+            return [], [f"the {kind} file {path} has changed since, so the results were not held against it"]
+    dataset = load_dataset(paths["dataset"])
+    wrong = []
+    originals = measure(dataset, CompletionsFile(paths["completions"], dataset.examples))
+    stored = load_results(run)
+    for number, (one, other) in enumerate(zip_longest(originals, stored), start=1):
+        if one is None or other is None:
+            wrong.append(f"{RESULTS}: it holds {'more' if one is None else 'fewer'} rows than the completions file gives")
+            break
+        for field in ("id", "sample", "prompt", "expected_answer", "completion"):
+            if getattr(one, field) != getattr(other, field):
+                wrong.append(f"{RESULTS}, line {number}: the {field} is not that of {paths['completions'].name}")
+    return wrong, []
