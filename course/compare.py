@@ -20,7 +20,7 @@ from typing import Any
 from course import stats
 from course.measurement import verify
 from course.runs import RESULTS, load_manifest, load_results
-from course.terminal import DONE, FOUND, console, p_value, percent, plain, run_command, table
+from course.terminal import DONE, FOUND, console, p_value, percent, run_command, table
 
 SIGNIFICANT = 0.05
 
@@ -40,7 +40,11 @@ KNOBS = (
     ("temperature", ("sampling", "temperature"), "sampling: the same policy, asked in another way"),
     ("top_p", ("sampling", "top_p"), "sampling: the same policy, asked in another way"),
     ("max_new_tokens", ("sampling", "max_new_tokens"), "sampling: the same policy, asked in another way"),
-    ("samples per prompt", ("sampling", "samples_per_prompt"), "sampling: the same policy, asked more or less often"),
+    (
+        "samples per prompt",
+        ("sampling", "samples_per_prompt"),
+        "sampling: the same policy, asked more or less often",
+    ),
 )
 
 
@@ -93,7 +97,9 @@ def refusals(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, s
     if (before["sampling"] is None) != (after["sampling"] is None):
         found.append(("sampling: known of one run, unknown of the other", "a change that cannot be named"))
     elif len(knobs) > 1:
-        found.extend((f"{d.name}: {short(d.before)} before, {short(d.after)} after", "two knobs at once") for d in knobs)
+        found.extend(
+            (f"{d.name}: {short(d.before)} before, {short(d.after)} after", "two knobs at once") for d in knobs
+        )
     # Without a sidecar only the declaration says what was changed, so other completions count as a change.
     changed = bool(knobs) or (before["sampling"] is None and before["completions"] != after["completions"])
     if changed and not found and not declares(after, before):
@@ -167,13 +173,14 @@ def sentence(verdict: Verdict, knob: str) -> str:
 
 def print_refusal(reasons: list[tuple[str, str]], runs: tuple[Path, Path]) -> None:
     out = console()
-    out.print(plain(f"REFUSED: {runs[0]} and {runs[1]} cannot be compared."))
+    out.print(f"REFUSED: {runs[0]} and {runs[1]} cannot be compared.")
     rows = table("what differs", "what that makes of the change")
     for what, meaning in reasons:
-        rows.add_row(plain(what), plain(meaning))
+        rows.add_row(what, meaning)
     out.print(rows)
     if any(meaning == "an undeclared change" for _, meaning in reasons):
-        out.print(plain(f'Make the second run again, with: python -m course.eval … --parent {runs[0]} --change "what you changed"'))
+        out.print("Make the second run again and say what you changed:")
+        out.print(f'  python -m course.eval … --parent {runs[0]} --change "…"')
     else:
         out.print("Change one thing at a time: make both runs with everything else the same.")
 
@@ -182,23 +189,23 @@ def print_verdict(verdict: Verdict, runs: tuple[Path, Path], manifests: tuple[di
     out = console()
     knob = knob_of(*manifests)
     declared = manifests[1]["change"]["declared"] if declares(manifests[1], manifests[0]) else "none declared"
-    out.print(plain(f"declared change: {declared}"))
-    out.print(plain(f"loop and knob:   {knob}\n"))
+    out.print(f"declared change: {declared}")
+    out.print(f"loop and knob:   {knob}\n")
     rows = table("", ">passes", ">pass@1", ">95 % interval")
     for name, run, counts, rate in zip(("before", "after"), runs, verdict.counts, verdict.rates, strict=True):
         low, high = stats.rate_interval(counts)
         passes = f"{sum(c for _, c in counts)}/{sum(n for n, _ in counts)}"
-        rows.add_row(plain(f"{name}: {run.name}"), passes, percent(rate), f"{percent(low)} to {percent(high)}")
+        rows.add_row(f"{name}: {run.name}", passes, percent(rate), f"{percent(low)} to {percent(high)}")
     out.print(rows)
     ties = len(verdict.counts[0]) - len(verdict.wins) - len(verdict.losses)
-    low, high = (f"{100 * bound:+.1f}" for bound in verdict.interval)
+    lowest, highest = (f"{100 * bound:+.1f}" for bound in verdict.interval)
     out.print(f"\nby example:      {len(verdict.wins)} wins, {len(verdict.losses)} losses, {ties} ties")
-    out.print(f"difference:      {100 * verdict.difference:+.1f} points, 95 % interval {low} to {high}")
+    out.print(f"difference:      {100 * verdict.difference:+.1f} points, 95 % interval {lowest} to {highest}")
     out.print(f"exact paired p:  {p_value(verdict.p)}")
     out.print(f"the noise rule:  {stats.noise_rule(len(verdict.counts[0]), verdict.difference)}")
-    out.print(plain(f"\nVerdict: {sentence(verdict, knob)}"))
+    out.print(f"\nVerdict: {sentence(verdict, knob)}")
     if verdict.losses:
-        out.print(plain(f"Next: python -m course.inspect_run --run {runs[1]} --id {verdict.losses[0]}   (one that was lost)"))
+        out.print(f"Next: python -m course.inspect_run --run {runs[1]} --id {verdict.losses[0]}   (one that was lost)")
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ from course.golden import GoldenReport, check_golden, print_report
 from course.measurement import REASONS, measure, scorer_identity
 from course.runs import RESULTS, SUMMARY, RunWriter, damage, list_runs, load_manifest, result_line
 from course.seal import check_seal
-from course.terminal import DONE, FOUND, console, percent, plain, progress, run_command, table
+from course.terminal import DONE, FOUND, console, percent, progress, run_command, table
 
 
 def evaluate(
@@ -116,34 +116,33 @@ def earlier_looks(dataset: Dataset, runs_dir: Path) -> int | None:
     if dataset.split != "holdout":
         return None
     manifests = [load_manifest(run) for run in list_runs(runs_dir)]
-    return sum(manifest.get("prompts_sha256") == dataset.prompts_sha256 for manifest in manifests)
+    return sum(1 for manifest in manifests if manifest.get("prompts_sha256") == dataset.prompts_sha256)
 
 
 def print_summary(run: Path, summary: dict[str, Any], manifest: dict[str, Any]) -> None:
     """What was measured, of what, and what to type next."""
     out = console()
     low, high = summary["pass_at_1_interval"]
-    one_each = summary["scored"] == summary["examples"]
-    out.print(plain(f"Loop A (measurement): {manifest['completions']['name']} on {manifest['dataset']['name']}"))
-    out.print(plain(f"policy and sampling: {describe_sampling(manifest)}"))
-    out.print()
     interval = f"95 % interval {percent(low)} to {percent(high)}"
     rate = f"Pass rate: {summary['passes']}/{summary['scored']} = {percent(summary['pass_rate'])}"
-    if one_each:
+    out.print(f"Loop A (measurement): {manifest['completions']['name']} on {manifest['dataset']['name']}")
+    out.print(f"policy and sampling: {describe_sampling(manifest)}\n")
+    if summary["scored"] == summary["examples"]:
         out.print(f"{rate}   ({interval}, Wilson)")
     else:
         error = percent(summary["pass_at_1_standard_error"])
-        out.print(rate)
-        out.print(f"pass@1 over {summary['examples']} examples: {percent(summary['pass_at_1'])}   ({interval}, clustered, SE {error})")
+        out.print(f"{rate}, over {summary['examples']} examples")
+        out.print(
+            f"pass@1: {percent(summary['pass_at_1'])}   ({interval}; standard error {error}, clustered by example)"
+        )
     out.print(f"Mean reward: {summary['mean_reward']:.3f}")
     if len(summary["pass_at_k"]) > 1:
         out.print("  ".join(f"pass@{k}: {percent(rate)}" for k, rate in summary["pass_at_k"].items()))
     if summary["failures"]:
         print_failures(out, summary)
     print_warnings(out, manifest)
-    out.print()
-    out.print(plain(f"Run written to {run}"))
-    out.print(plain(f"Next: python -m course.inspect_run --run {run} --only-fails --top-k 5"))
+    out.print(f"\nRun written to {run}")
+    out.print(f"Next: python -m course.inspect_run --run {run} --only-fails --top-k 5")
 
 
 def print_failures(out: Any, summary: dict[str, Any]) -> None:
@@ -153,7 +152,7 @@ def print_failures(out: Any, summary: dict[str, Any]) -> None:
     out.print(f"\nFailures: {total}")
     rows = table("code", ">count", ">share", "what it means")
     for code, count in failures:
-        rows.add_row(code, str(count), percent(count / total), plain(REASONS[code]))
+        rows.add_row(code, str(count), percent(count / total), REASONS[code])
     out.print(rows)
 
 
@@ -161,8 +160,7 @@ def print_warnings(out: Any, manifest: dict[str, Any]) -> None:
     """What a reader of the number should know before believing in it."""
     looks = manifest["circumstances"].get("earlier_looks_at_this_holdout")
     if looks is not None:
-        times = "never" if looks == 0 else "once" if looks == 1 else f"{looks} times"
-        out.print(f"\nThis is a holdout. It had been looked at {times} before, as far as this runs folder knows.")
+        out.print(f"\nThis is a holdout. Earlier looks at it, as far as this runs folder knows: {looks}.")
         if looks:
             out.print("Each look invites tuning on it; a holdout that guided a choice is a second dev set.")
     if not manifest["core"]["sealed"]:
@@ -173,14 +171,14 @@ def describe_sampling(manifest: dict[str, Any]) -> str:
     sampling, policy = manifest["sampling"], manifest["policy"]
     if sampling is None:
         return "sampling unknown (no sidecar beside the completions)"
-    return (
-        f"{policy['name']} {policy['sha256'][:8]}, temperature {sampling['temperature']:g}, top_p {sampling['top_p']:g}, "
-        f"{sampling['samples_per_prompt']} per prompt, seed {sampling['seed']}"
-    )
+    settings = f"temperature {sampling['temperature']:g}, top_p {sampling['top_p']:g}, seed {sampling['seed']}"
+    return f"{policy['name']} {policy['sha256'][:8]}, {sampling['samples_per_prompt']} per prompt, {settings}"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.eval", description="Loop A: score completions, write a run.")
+    parser = argparse.ArgumentParser(
+        prog="python -m course.eval", description="Loop A: score completions, write a run."
+    )
     parser.add_argument("--dataset", type=Path, required=True, help="the examples (JSONL)")
     parser.add_argument("--completions", type=Path, required=True, help="the completions (JSONL)")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")

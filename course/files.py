@@ -99,7 +99,7 @@ class JsonLines(Generic[T]):
         self.bytes_read = 0
         self.sha256 = ""
         self._decode = msgspec.json.Decoder(row_type).decode
-        fields = msgspec.structs.fields(row_type)
+        fields = msgspec.structs.fields(row_type)  # type: ignore[arg-type]
         self._keys = [f'"{field.encode_name}"'.encode() for field in fields]
 
     def __iter__(self) -> Iterator[tuple[int, T]]:

@@ -22,7 +22,7 @@ import msgspec
 
 from course.files import InputError, JsonLines, sha256
 from course.score import score
-from course.terminal import DONE, FOUND, console, plain, run_command, table, visible
+from course.terminal import DONE, FOUND, console, run_command, table, visible
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "golden"
 REQUIRED_REWARD = {"golden_correct": 1.0, "golden_exploits": 0.0, "golden_cases": None}
@@ -122,13 +122,22 @@ def print_report(report: GoldenReport) -> None:
         for case, result in found:
             shown = visible(case.completion) if isinstance(case.completion, str) else repr(case.completion)
             code = result["details"].get("code")
-            cells = (case.id, kind, shown[:60], f"{result['reward']:g}, not {case.reward:g}", f"{code}", case.source)
-            rows.add_row(*map(plain, cells))
+            cells = (
+                case.id,
+                kind,
+                shown[:60],
+                f"{result['reward']:g}, not {case.reward:g}",
+                f"{code}",
+                case.source,
+            )
+            rows.add_row(*cells)
     out.print(rows)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.golden", description="Check the scorer on the golden cases.")
+    parser = argparse.ArgumentParser(
+        prog="python -m course.golden", description="Check the scorer on the golden cases."
+    )
     parser.add_argument("--golden-dir", type=Path, default=FOLDER, help="the folder of the golden files")
     args = parser.parse_args()
     report = check_golden(args.golden_dir)

@@ -19,7 +19,7 @@ from rich.console import Console
 from course.files import InputError, read_json
 from course.measurement import REASONS
 from course.runs import SUMMARY, Result, list_runs, load_manifest, load_results
-from course.terminal import console, percent, plain, run_command, table, unusual_characters, visible
+from course.terminal import console, percent, run_command, table, unusual_characters, visible
 
 
 def matching(run: Path, only_fails: bool, code: str | None, example_id: str | None) -> Iterator[tuple[int, Result]]:
@@ -49,12 +49,12 @@ def why(result: Result) -> str:
 def show(out: Console, result: Result) -> None:
     """One result as a block."""
     code = result.details["code"] or "passed"
-    out.print(plain(f"{result.id}, sample {result.sample}: reward {result.reward:g}, {code}"))
+    out.print(f"{result.id}, sample {result.sample}: reward {result.reward:g}, {code}")
     said = "(nothing: the completion is missing)" if result.completion is None else visible(result.completion)
-    out.print(plain(f"  prompt      {visible(result.prompt)}"))
-    out.print(plain(f"  expected    Final: {result.expected_answer}"))
-    out.print(plain(f"  completion  {said}"))
-    out.print(plain(f"  why         {why(result)}\n"))
+    out.print(f"  prompt      {visible(result.prompt)}")
+    out.print(f"  expected    Final: {result.expected_answer}")
+    out.print(f"  completion  {said}")
+    out.print(f"  why         {why(result)}\n")
 
 
 def print_runs(runs_dir: Path) -> None:
@@ -62,7 +62,7 @@ def print_runs(runs_dir: Path) -> None:
     out = console()
     runs = list_runs(runs_dir)
     if not runs:
-        out.print(plain(f"no runs in {runs_dir} yet. Make one: make eval"))
+        out.print(f"no runs in {runs_dir} yet. Make one: make eval")
         return
     rows = table("run", "loop", "dataset", "scorer", "sampling", "change", ">pass rate")
     for run in runs:
@@ -71,9 +71,9 @@ def print_runs(runs_dir: Path) -> None:
             cells = describe(manifest, summary)
         except (InputError, KeyError, TypeError) as error:
             cells = ["?", f"unreadable: {error}", "", "", "", ""]
-        rows.add_row(*map(plain, [run.name, *cells]))
+        rows.add_row(run.name, *cells)
     out.print(rows)
-    out.print(plain(f"Next: python -m course.inspect_run --run {runs[-1]} --only-fails --top-k 5"))
+    out.print(f"Next: python -m course.inspect_run --run {runs[-1]} --only-fails --top-k 5")
 
 
 def describe(manifest: dict[str, Any], summary: dict[str, Any]) -> list[str]:
@@ -83,16 +83,22 @@ def describe(manifest: dict[str, Any], summary: dict[str, Any]) -> list[str]:
     if sampling:
         how = f"{manifest['policy']['name']} T={sampling['temperature']:g} top_p={sampling['top_p']:g}"
         how += f" n={sampling['samples_per_prompt']} seed={sampling['seed']}"
-    since = f"{change['declared']} (since {change['parent']})" if change else "–"
+    since = f"{change['declared']} (since {change['parent']})" if change else "none"
     scorer = f"v{manifest['scorer']['spec_version']} {manifest['scorer']['sha256'][:8]}"
     if not manifest["core"]["sealed"]:
         scorer += " (seal broken)"
-    rate = f"{summary['passes']}/{summary['scored']} = {percent(summary['pass_rate'])}" if "pass_rate" in summary else "–"
+    rate = (
+        f"{summary['passes']}/{summary['scored']} = {percent(summary['pass_rate'])}"
+        if "pass_rate" in summary
+        else "none"
+    )
     return [manifest["loop"], manifest["dataset"]["name"], scorer, how, since, rate]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m course.inspect_run", description="Look at one run, or list all runs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m course.inspect_run", description="Look at one run, or list all runs."
+    )
     parser.add_argument("--run", type=Path, help="the run's folder; without it, all runs are listed")
     parser.add_argument("--only-fails", action="store_true", help="leave out what passed")
     parser.add_argument("--code", help="only failures of this code")
@@ -135,7 +141,8 @@ def main() -> None:
     what = "failures" if args.only_fails else "rows"
     out.print(f"{shown} of {total} {what} shown.")
     if args.code is None and known:
-        out.print(plain(f"Next: python -m course.inspect_run --run {args.run} --code CODE, with one of: {', '.join(sorted(known))}"))
+        out.print(f"codes in this run: {', '.join(sorted(known))}")
+        out.print(f"Next: python -m course.inspect_run --run {args.run} --code {min(known)}")
 
 
 if __name__ == "__main__":

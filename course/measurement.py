@@ -54,7 +54,12 @@ def summarise(results: Iterable[Result]) -> dict[str, Any]:
 
 def example_of(result: Result) -> Example:
     """The example that a result was scored against."""
-    return {"id": result.id, "prompt": result.prompt, "expected_answer": result.expected_answer, "metadata": {}}
+    return {
+        "id": result.id,
+        "prompt": result.prompt,
+        "expected_answer": result.expected_answer,
+        "metadata": {},
+    }
 
 
 def verify(run: Path) -> tuple[list[str], list[str]]:
@@ -65,7 +70,8 @@ def verify(run: Path) -> tuple[list[str], list[str]]:
     Raises InputError if the folder is no run.
     """
     manifest = load_manifest(run)
-    wrong, remarks = damage(run), []
+    wrong = damage(run)
+    remarks: list[str] = []
     if RESULTS not in manifest["files"] or not (run / RESULTS).is_file():
         return wrong, remarks
     try:
@@ -124,7 +130,9 @@ def unlike_the_source(run: Path, manifest: dict[str, Any]) -> tuple[list[str], l
     stored = load_results(run)
     for number, (one, other) in enumerate(zip_longest(originals, stored), start=1):
         if one is None or other is None:
-            wrong.append(f"{RESULTS}: it holds {'more' if one is None else 'fewer'} rows than the completions file gives")
+            wrong.append(
+                f"{RESULTS}: it holds {'more' if one is None else 'fewer'} rows than the completions file gives"
+            )
             break
         for field in ("id", "sample", "prompt", "expected_answer", "completion"):
             if getattr(one, field) != getattr(other, field):

@@ -9,7 +9,6 @@ alike forges a run, and then only the original completions can tell.)
 import contextlib
 import datetime
 import importlib.metadata
-import os
 import platform
 import re
 import shutil
@@ -24,7 +23,16 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from course.files import InputError, read_bytes, reason_of, sha256, sha256_file, strict_json, to_json, to_pretty_json
+from course.files import (
+    InputError,
+    read_bytes,
+    reason_of,
+    sha256,
+    sha256_file,
+    strict_json,
+    to_json,
+    to_pretty_json,
+)
 
 MANIFEST = "manifest.json"
 RESULTS = "results.jsonl"
@@ -103,7 +111,10 @@ class RunWriter:
             "circumstances": {**describe_machine(), **(circumstances or {})},
         }
         self.write(MANIFEST, seal_manifest(whole))
-        number = 1 + max((int(match[1]) for path in self.runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))), default=0)
+        number = 1 + max(
+            (int(match[1]) for path in self.runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))),
+            default=0,
+        )
         while True:
             target = self.runs_dir / f"run_{number:03d}"
             try:
@@ -144,10 +155,15 @@ def describe_commit() -> dict[str, Any]:
 
     def git(*words: str) -> str:
         folder = Path(__file__).parent
-        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10).stdout
+        return subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+        ).stdout
 
     try:
-        return {"commit": git("rev-parse", "HEAD").strip(), "tree_clean": not git("status", "--porcelain", "--untracked-files=no")}
+        return {
+            "commit": git("rev-parse", "HEAD").strip(),
+            "tree_clean": not git("status", "--porcelain", "--untracked-files=no"),
+        }
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "tree_clean": None}
 
@@ -175,7 +191,11 @@ def load_manifest(run: Path) -> dict[str, Any]:
         manifest = strict_json(data)
     except ValueError as error:
         raise InputError(run / MANIFEST, str(error)) from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(manifest.get("files"), dict):
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") != FORMAT
+        or not isinstance(manifest.get("files"), dict)
+    ):
         raise InputError(run / MANIFEST, f"not a manifest of format {FORMAT}")
     return manifest
 

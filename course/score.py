@@ -181,10 +181,7 @@ def diagnose(completion: object) -> str:
     if not line:
         return "empty"
     return (
-        hidden_or_lookalike(line)
-        or wrong_shape(line)
-        or wrong_spelling(line)
-        or wrong_number(line[len("Final: ") :])
+        hidden_or_lookalike(line) or wrong_shape(line) or wrong_spelling(line) or wrong_number(line[len("Final: ") :])
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course.files import InputError, read_json, sha256, to_pretty_json
-from course.terminal import DONE, FOUND, console, plain, run_command
+from course.terminal import DONE, FOUND, console, run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 SEAL = ROOT / "course" / "seal.json"
@@ -72,7 +72,7 @@ def main() -> int:
         return DONE
     out.print("the seal is broken:")
     for line in state.broken:
-        out.print(plain(f"  {line}"))
+        out.print(f"  {line}")
     out.print(
         "Reading, and trying things out, is what the core is for. Runs made now say that the seal was broken, and are\n"
         "not compared with sealed ones. To go back: git checkout -- course data"

@@ -110,7 +110,7 @@ def binomial_half(n: int) -> np.ndarray:
     if n <= 1000:
         return np.array([math.comb(n, k) / 2**n for k in range(n + 1)])
     logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(n + 1)]
-    return np.exp(np.array(logs))
+    return np.asarray(np.exp(np.array(logs)))
 
 
 def difference_interval(differences: Sequence[float], z: float = Z95) -> tuple[float, float]:

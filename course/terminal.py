@@ -9,9 +9,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
-from rich.text import Text
 
 from course.files import InputError
 
@@ -42,28 +48,38 @@ def run_command(main: Callable[[], int | None]) -> None:
 
 
 def console() -> Console:
-    """Where a command prints. Plain and wide when piped; NO_COLOR is respected."""
+    """Where a command prints. Plain and wide when piped; NO_COLOR is respected. Square brackets mean nothing."""
     piped = not sys.stdout.isatty()
-    return Console(highlight=False, soft_wrap=True, width=PIPED_WIDTH if piped else None)
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=PIPED_WIDTH if piped else None)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
     """A table in the house's form; a column whose name begins with `>` is set flush right."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+    )
     for column in columns:
-        made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+        made.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
     return made
-
-
-def plain(text: object) -> Text:
-    """Text for a table cell or a print, whose square brackets mean nothing."""
-    return Text(str(text))
 
 
 @contextmanager
 def progress(description: str, total: float) -> Iterator[Callable[[float], Any]]:
     """A progress bar on the error stream, seen on a terminal only. Yields `set(completed)`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(description, total=total)
         yield lambda completed: bar.update(task, completed=completed)

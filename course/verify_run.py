@@ -10,27 +10,31 @@ import argparse
 from pathlib import Path
 
 from course.measurement import verify
-from course.terminal import DONE, FOUND, console, plain, run_command
+from course.terminal import DONE, FOUND, console, run_command
 
 SHOWN = 50
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.verify_run", description="Check that a run is whole and true.")
+    parser = argparse.ArgumentParser(
+        prog="python -m course.verify_run", description="Check that a run is whole and true."
+    )
     parser.add_argument("--run", type=Path, required=True, help="the run's folder")
     args = parser.parse_args()
     wrong, remarks = verify(args.run)
     out = console()
     for line in wrong[:SHOWN]:
-        out.print(plain(f"  {line}"))
+        out.print(f"  {line}")
     if len(wrong) > SHOWN:
         out.print(f"  … and {len(wrong) - SHOWN} more")
     for line in remarks:
-        out.print(plain(f"  note: {line}"))
+        out.print(f"  note: {line}")
     if wrong:
-        out.print(plain(f"{args.run}: TAMPERED OR DAMAGED, {len(wrong)} findings. Do not trust its numbers; make the run again."))
+        out.print(
+            f"{args.run}: TAMPERED OR DAMAGED, {len(wrong)} findings. Do not trust its numbers; make the run again."
+        )
         return FOUND
-    out.print(plain(f"{args.run}: verified. Every hash fits, and every score and the summary were remade and agree."))
+    out.print(f"{args.run}: verified. Every hash fits, and every score and the summary were remade and agree.")
     return DONE
 
 

@@ -97,10 +97,9 @@ def wording(problem: Problem, story: bool, rng: random.Random) -> str:
     a, op, b = problem
     if op in "+*" and rng.random() < 0.5:
         a, b = b, a
-    if story:
-        question = rng.choice(STORIES[op]).format(a=a, b=b, things=rng.choice(THINGS))
-    else:
-        question = f"Compute {a}{op}{b}."
+    if not story:
+        return f"Compute {a}{op}{b}. {FORMAT_LINE}"
+    question = rng.choice(STORIES[op]).format(a=a, b=b, things=rng.choice(THINGS))
     return f"{question} {FORMAT_LINE}"
 
 

@@ -127,7 +127,11 @@ class Policy(nn.Module):
         self.model = Decoder(config)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
-                scale = (2 * config.num_hidden_layers) ** -0.5 if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
+                scale = (
+                    (2 * config.num_hidden_layers) ** -0.5
+                    if name.endswith(("o_proj.weight", "down_proj.weight"))
+                    else 1.0
+                )
                 nn.init.normal_(parameter, std=0.02 * scale)
 
     def new_cache(self, sequences: int, length: int) -> list[Tensor]:

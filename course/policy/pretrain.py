@@ -3,9 +3,9 @@
     python -m course.policy.pretrain
 
 The base policy should know more than it shows. It reads problems from the train side of the wall only
-(`course.datasets.generate`), and learns to answer each in one of a dozen styles, of which one is the
-style the scorer rewards (and not the most frequent one). So a sample from π0 often holds the right number in the wrong form: there is
-something for selection to find and for learning to shift.
+(`course.datasets.generate`), and learns to answer each in one of a dozen styles, of which one, and not the
+most frequent, is the style that the scorer rewards. So a sample from π0 often holds the right number in the
+wrong form: there is something for selection to find and for learning to shift.
 
 What it simplifies: a real base model gets its mixture of styles from the web; here we write it down.
 The batch of step s depends on the seed and s alone, so a run that was stopped goes on where it was.
@@ -85,8 +85,9 @@ def texts_of_step(seed: int, step: int, size: int) -> list[tuple[Problem, str, s
 
 def batch_of(tokenizer: Tokenizer, texts: list[tuple[Problem, str, str]]) -> tuple[Tensor, Tensor]:
     """Token ids (B, T), padded at the right, and for each position whether its token is to be learned."""
-    end = tokenizer.token_to_id(bpe.END)
-    rows, learned = [], []
+    end = bpe.special_id(tokenizer, bpe.END)
+    rows: list[list[int]] = []
+    learned: list[list[bool]] = []
     for _, prompt, completion in texts:
         before = bpe.encode_prompt(tokenizer, prompt)
         after = [*tokenizer.encode(completion).ids, end]
@@ -143,7 +144,7 @@ def pretrain(seed: int, steps: int, batch: int, out: Path, state_file: Path, pro
             state = {"policy": policy.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             torch.save(state, aside)
             aside.replace(state_file)
-    policy.save(out, tokenizer.token_to_id(bpe.END))
+    policy.save(out, bpe.special_id(tokenizer, bpe.END))
     tokenizer.save(str(out / "tokenizer.json"))
     return loss.item()
 
@@ -151,12 +152,19 @@ def pretrain(seed: int, steps: int, batch: int, out: Path, state_file: Path, pro
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m course.policy.pretrain", description="Pre-train the policy π0.")
     parser.add_argument("--out", type=Path, default=Path("data/policy/pi0"), help="the checkpoint folder to write")
-    parser.add_argument("--state", type=Path, default=Path("runs/pretrain/state.pt"), help="where a stopped run goes on from")
+    parser.add_argument(
+        "--state", type=Path, default=Path("runs/pretrain/state.pt"), help="where a stopped run goes on from"
+    )
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--seed", type=int, default=SEED)
     args = parser.parse_args()
-    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns) as progress:
         loss = pretrain(args.seed, args.steps, args.batch, args.out, args.state, progress)
     print(f"loss of the last batch: {loss:.4f} nats a token; checkpoint in {args.out}")

@@ -23,7 +23,7 @@ from course.datasets import Completion, Sampling, Sidecar, load_dataset, sidecar
 from course.files import InputError, reason_of, sha256, sha256_file, to_json, to_pretty_json
 from course.policy import tokenizer as bpe
 from course.policy.model import Policy
-from course.terminal import console, plain, progress, run_command
+from course.terminal import console, progress, run_command
 
 PI0 = Path(__file__).resolve().parents[2] / "data" / "policy" / "pi0"
 MAX_NEW_TOKENS = 16
@@ -60,7 +60,12 @@ def choose(logits: Tensor, temperature: float, top_p: float, uniform: Tensor) ->
 
 @torch.no_grad()
 def generate(
-    policy: Policy, prompts: Sequence[list[int]], uniform: Tensor, temperature: float, top_p: float, end_id: int
+    policy: Policy,
+    prompts: Sequence[list[int]],
+    uniform: Tensor,
+    temperature: float,
+    top_p: float,
+    end_id: int,
 ) -> Tensor:
     """Continue each prompt by as many tokens as `uniform` (B, N) has columns. Returns ids (B, N).
 
@@ -100,7 +105,7 @@ def sample_completions(
     show: Callable[[float], object] = lambda done: None,
 ) -> list[str]:
     """One completion for each (id, prompt, sample), in their order."""
-    end_id = tokenizer.token_to_id(bpe.END)
+    end_id = bpe.special_id(tokenizer, bpe.END)
     prompts = [bpe.encode_prompt(tokenizer, prompt) for _, prompt, _ in items]
     order = sorted(range(len(items)), key=lambda i: len(prompts[i]))  # like lengths together: little padding
     texts = [""] * len(items)
@@ -120,7 +125,9 @@ def checkpoint_sha256(folder: Path) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.policy.sample", description="Sample completions from a policy.")
+    parser = argparse.ArgumentParser(
+        prog="python -m course.policy.sample", description="Sample completions from a policy."
+    )
     parser.add_argument("--dataset", type=Path, required=True, help="the examples whose prompts are continued (JSONL)")
     parser.add_argument("--policy", type=Path, default=PI0, help="a checkpoint folder (default: π0)")
     parser.add_argument("--n", type=int, default=1, help="samples for each prompt (default: 1)")
@@ -138,7 +145,10 @@ def main() -> int:
     dataset = load_dataset(args.dataset)
     try:
         policy, tokenizer = Policy.load(args.policy), bpe.load(args.policy)
-        policy_sha256, tokenizer_sha256 = checkpoint_sha256(args.policy), sha256_file(args.policy / "tokenizer.json")
+        policy_sha256, tokenizer_sha256 = (
+            checkpoint_sha256(args.policy),
+            sha256_file(args.policy / "tokenizer.json"),
+        )
     except OSError as error:
         raise InputError(args.policy, f"not a checkpoint: {reason_of(error)}") from None
     items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(args.n)]
@@ -166,8 +176,8 @@ def main() -> int:
     except OSError as error:
         raise InputError(args.out, f"cannot write: {reason_of(error)}") from None
     out = console()
-    out.print(plain(f"{len(rows)} completions in {args.out}, how they were made in {sidecar_path(args.out)}"))
-    out.print(plain(f"Next: python -m course.eval --dataset {args.dataset} --completions {args.out}"))
+    out.print(f"{len(rows)} completions in {args.out}, how they were made in {sidecar_path(args.out)}")
+    out.print(f"Next: python -m course.eval --dataset {args.dataset} --completions {args.out}")
     return 0
 
 

@@ -41,4 +41,12 @@ def load(folder: Path) -> Tokenizer:
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
     """The ids that the policy continues: the prompt, then `<|answer|>`."""
-    return [*tokenizer.encode(prompt).ids, tokenizer.token_to_id(ANSWER)]
+    return [*tokenizer.encode(prompt).ids, special_id(tokenizer, ANSWER)]
+
+
+def special_id(tokenizer: Tokenizer, token: str) -> int:
+    """The id of a special token. Raises ValueError for a tokenizer that is not of this course."""
+    number = tokenizer.token_to_id(token)
+    if number is None:
+        raise ValueError(f"the tokenizer has no token {token}")
+    return int(number)
