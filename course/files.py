@@ -90,7 +90,7 @@ class JsonLines(Generic[T]):
 
     Iterating yields `(line number, row)`, the line number counted from 1, the row checked against
     `row_type` (a msgspec struct). A byte-order mark, CRLF and blank lines are read. Raises InputError.
-    After the last row, `sha256` is the hash of all bytes read, and `bytes_read` their count at any time.
+    `bytes_read` tells how far it is; after the last row, `sha256` is the hash of all bytes.
     """
 
     def __init__(self, path: Path, row_type: type[T]) -> None:
@@ -98,38 +98,43 @@ class JsonLines(Generic[T]):
         self.row_type = row_type
         self.bytes_read = 0
         self.sha256 = ""
-        self._decode = msgspec.json.Decoder(row_type).decode
-        fields = msgspec.structs.fields(row_type)  # type: ignore[arg-type]
-        self._keys = [f'"{field.encode_name}"'.encode() for field in fields]
 
     def __iter__(self) -> Iterator[tuple[int, T]]:
         digest = hashlib.sha256()
+        decode = msgspec.json.Decoder(self.row_type).decode
+        keys = [f'"{field.encode_name}"'.encode() for field in msgspec.structs.fields(self.row_type)]  # type: ignore[arg-type]
         number = rows = 0
         try:
-            with self.path.open("rb", buffering=1 << 20) as file:
-                for number, line in enumerate(file, start=1):
-                    digest.update(line)
-                    self.bytes_read += len(line)
-                    if number == 1:
-                        line = line.removeprefix(BOM)
-                    if line.isspace() or not line:
-                        continue
-                    rows += 1
-                    yield number, self._row(line, number)
+            with self.path.open("rb") as file:
+                while lines := file.readlines(1 << 20):
+                    chunk = b"".join(lines)
+                    digest.update(chunk)
+                    self.bytes_read += len(chunk)
+                    for line in lines:
+                        number += 1
+                        # The fast decoder keeps the last of two equal keys, so it gets only lines that can hold none:
+                        # each key's name at most once, nothing nested, and no escape that could spell a key.
+                        if line.count(b"{") == 1 and b"\\u00" not in line and max(map(line.count, keys)) == 1:
+                            try:
+                                yield number, decode(line)
+                                rows += 1
+                                continue
+                            except (msgspec.MsgspecError, UnicodeError):
+                                pass  # the careful way either reads the line or says what is wrong with it
+                        row = self._careful(line.removeprefix(BOM) if number == 1 else line, number)
+                        if row is not None:
+                            yield number, row
+                            rows += 1
         except OSError as error:
             raise InputError(self.path, reason_of(error)) from None
         if rows == 0:
             raise InputError(self.path, "the file holds no rows")
         self.sha256 = digest.hexdigest()
 
-    def _row(self, line: bytes, number: int) -> T:
-        """One row. The fast decoder keeps the last of two equal keys, so it gets only lines that can hold none:
-        one object, each key's name at most once, and no escape by which a key could be spelt another way."""
-        if line.count(b"{") == 1 and b"\\u00" not in line and all(line.count(key) <= 1 for key in self._keys):
-            try:
-                return self._decode(line)
-            except (msgspec.MsgspecError, UnicodeError):
-                pass  # the careful way below either reads the line or says what is wrong with it
+    def _careful(self, line: bytes, number: int) -> T | None:
+        """One row, read strictly; None for a blank line."""
+        if not line or line.isspace():
+            return None
         try:
             return msgspec.convert(strict_json(line), self.row_type)
         except (ValueError, msgspec.ValidationError) as error:

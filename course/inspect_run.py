@@ -65,14 +65,17 @@ def print_runs(runs_dir: Path) -> None:
         out.print(f"no runs in {runs_dir} yet. Make one: make eval")
         return
     rows = table("run", "loop", "dataset", "scorer", "sampling", "change", ">pass rate")
+    unreadable = []
     for run in runs:
         try:
-            manifest, summary = load_manifest(run), read_json(run / SUMMARY)
-            cells = describe(manifest, summary)
+            cells = describe(load_manifest(run), read_json(run / SUMMARY))
         except (InputError, KeyError, TypeError) as error:
-            cells = ["?", f"unreadable: {error}", "", "", "", ""]
+            cells = ["?", "unreadable"]
+            unreadable.append(error if isinstance(error, InputError) else f"{run}: its manifest lacks {error}")
         rows.add_row(run.name, *cells)
     out.print(rows)
+    for problem in unreadable:
+        out.print(f"unreadable: {problem}")
     out.print(f"Next: python -m course.inspect_run --run {runs[-1]} --only-fails --top-k 5")
 
 

@@ -5,6 +5,7 @@ finished run, so a run is believed because it can be remade and not because it s
 """
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from course.runs import RESULTS, SUMMARY, Result, damage, load_manifest, load_re
 from course.score import score
 from course.stats import Tally
 
+REMEMBERED = 50_000  # completions whose score is kept for when they come again
 MISSING = "missing_completion"  # not a code of the scorer: there was nothing to score
 REASONS = {**scorer.CODES, MISSING: "the example has no completion"}
 
@@ -27,8 +29,19 @@ def scorer_identity() -> dict[str, str]:
 
 def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
     """Score every completion, in file order; then every example without one, as a failure. Raises InputError."""
+    # score() is pure, so what an example has been answered before need not be scored again.
+    known: dict[tuple[str, str], Result] = {}
     for row in completions:
-        yield score_one(dataset.examples[row.id], row.sample, row.completion)
+        key = (row.id, row.completion)
+        result = known.get(key)
+        if result is None:
+            if len(known) >= REMEMBERED:
+                known.clear()
+            result = known[key] = score_one(dataset.examples[row.id], row.sample, row.completion)
+        elif result.sample != row.sample:
+            result = copy(result)
+            result.sample = row.sample
+        yield result
     for example_id, samples in completions.seen.items():
         if not samples:
             yield score_one(dataset.examples[example_id], 0, None)

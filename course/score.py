@@ -187,7 +187,7 @@ def diagnose(completion: object) -> str:
 
 def hidden_or_lookalike(line: str) -> str | None:
     """Would the line be in form, were it not for characters that deceive the eye? (Asked of short lines only.)"""
-    if len(line) > 4 * LONGEST_LINE:
+    if len(line) > 4 * LONGEST_LINE or (line.isascii() and line.isprintable()):
         return None
     visible = INVISIBLE.sub("", line)
     if parse(trim(visible)) is not None:
@@ -199,7 +199,7 @@ def hidden_or_lookalike(line: str) -> str | None:
 
 def wrong_shape(line: str) -> str | None:
     """Is it anything but one line that begins with its one `Final:`?"""
-    marker = MARKER.search(line)
+    marker = MARKER.search(line) if ":" in line else None
     if marker and MARKER.search(line, marker.end()):
         return "several_answers"
     if not marker and BARE_NUMBER.fullmatch(line):

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from course.files import InputError, read_json, sha256, to_pretty_json
+from course.files import InputError, read_bytes, read_json, sha256, to_pretty_json
 from course.terminal import DONE, FOUND, console, run_command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +34,7 @@ class SealState:
 def core_hashes(root: Path = ROOT) -> dict[str, str]:
     """The hash of every sealed file as it stands now, by its path in the repository."""
     paths = {path for pattern in SEALED for path in root.glob(pattern) if path.is_file()}
-    return {path.relative_to(root).as_posix(): sealed_hash(path.read_bytes()) for path in sorted(paths)}
+    return {path.relative_to(root).as_posix(): sealed_hash(read_bytes(path)) for path in sorted(paths)}
 
 
 def sealed_hash(data: bytes) -> str:

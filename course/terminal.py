@@ -22,7 +22,7 @@ from rich.table import Table
 from course.files import InputError
 
 DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-PIPED_WIDTH = 120
+PIPED_WIDTH = 160
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
 
 

@@ -180,7 +180,9 @@ class Policy(nn.Module):
         text = json.dumps({**layout, **asdict(self.config)}, indent=2) + "\n"
         (folder / "config.json").write_text(text, encoding="utf-8", newline="\n")
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.state_dict().items()}
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        weights = folder / "model.safetensors"
+        save_file(tensors, weights, metadata={"format": "pt"})
+        weights.chmod(0o644)  # safetensors lets nobody but the owner read what it writes
 
     @classmethod
     def load(cls, folder: Path) -> "Policy":

@@ -1,0 +1,78 @@
+"""What several tests need: a command run in this process, and small files to run it on."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from course.terminal import run_command
+
+ROOT = Path(__file__).resolve().parents[1]
+DEV = ROOT / "data" / "datasets" / "math_dev.jsonl"
+ROLLOUTS = ROOT / "data" / "rollouts" / "frozen_rollouts_dev.jsonl"
+PACK = ROOT / "data" / "rollouts" / "selection_pack_dev.jsonl"
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `python -m MODULE WORD…` in this process, through the same door as the real command."""
+
+    def run(module: str, *words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", [module, *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            run_command(import_module(module).main)
+        captured = capsys.readouterr()
+        return Done(int(end.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write a JSONL file."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Four small examples."""
+    rows = [{"id": f"x{n}", "prompt": f"Compute {n}+1.", "expected_answer": n + 1} for n in range(4)]
+    return write_rows(tmp_path / "set_dev.jsonl", rows)
+
+
+@pytest.fixture
+def completions(tmp_path: Path) -> Path:
+    """One completion for each of the four: right, wrong, without prefix, with a newline after."""
+    texts = ["Final: 1", "Final: 7", "The answer is 3.", "Final: 4\nDone."]
+    return write_rows(tmp_path / "said.jsonl", [{"id": f"x{n}", "completion": text} for n, text in enumerate(texts)])
+
+
+@pytest.fixture
+def evaluate(command: Command, dataset: Path, completions: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Make a run of the small files (or of others) and return its folder."""
+
+    def run(*words: object, data: Path = dataset, said: Path = completions) -> Path:
+        runs = tmp_path / "runs"
+        done = command("course.eval", "--dataset", data, "--completions", said, "--runs-dir", runs, *words)
+        assert done.code == 0, done.err
+        return sorted(runs.glob("run_*"))[-1]
+
+    return run

@@ -1,0 +1,149 @@
+"""The environment's data: remade byte for byte, split by problem, right, and loaded strictly."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from course.datasets import generate, load_dataset
+from course.files import InputError
+from course.score import score
+from tests.conftest import ROOT, Command, write_rows
+
+FOLDER = ROOT / "data" / "datasets"
+FORMAT_LINE = "Output exactly one line: Final: <int>."
+
+
+def rows_of(split: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (FOLDER / f"math_{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def problem_of(prompt: str) -> tuple[int, str, int]:
+    """Operands and operation, read from the wording alone: an independent reading of every prompt."""
+    question = prompt.removesuffix(FORMAT_LINE)
+    plain = re.fullmatch(r"Compute (\d+)([-+*])(\d+)\. ", question)
+    if plain:
+        a, op, b = int(plain[1]), plain[2], int(plain[3])
+    else:
+        numbers = [int(number) for number in re.findall(r"\d+", question)]
+        assert len(numbers) == 2, prompt
+        a, b = numbers
+        if any(phrase in question for phrase in (" more.", "in another", "on Tuesday")):
+            op = "+"
+        elif any(phrase in question for phrase in (" sells ", " fall off", " away")):
+            op = "-"
+        else:
+            assert any(phrase in question for phrase in (" each.", "Each bag", " rows of ")), prompt
+            op = "*"
+    return (a, op, b) if op == "-" else (min(a, b), op, max(a, b))
+
+
+def test_the_script_remakes_the_files_byte_for_byte(command: Command, tmp_path: Path) -> None:
+    done = command("course.datasets.generate", "--out-dir", tmp_path)
+    assert done.code == 0
+    for split in generate.SIZES:
+        name = f"math_{split}.jsonl"
+        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes()
+
+
+def test_sizes_and_mixture() -> None:
+    assert {split: len(rows_of(split)) for split in generate.SIZES} == {"train": 2000, "dev": 200, "holdout": 200}
+    for split in generate.SIZES:
+        kinds = {(row["metadata"]["operation"], row["metadata"]["wording"]) for row in rows_of(split)}
+        assert kinds == {(op, wording) for op in ("sum", "difference", "product") for wording in ("plain", "story")}
+        assert load_dataset(FOLDER / f"math_{split}.jsonl").split == split
+
+
+def test_every_answer_is_right_and_every_prompt_has_the_format_line() -> None:
+    for split in generate.SIZES:
+        for row in rows_of(split):
+            a, op, b = problem_of(row["prompt"])
+            assert row["expected_answer"] == {"+": a + b, "-": a - b, "*": a * b}[op], row
+            assert row["prompt"].endswith(FORMAT_LINE)
+            assert score(row, f"Final: {row['expected_answer']}")["reward"] == 1.0
+
+
+def test_no_constant_answer_scores_well() -> None:
+    for split in generate.SIZES:
+        answers = [row["expected_answer"] for row in rows_of(split)]
+        assert max(map(answers.count, set(answers))) <= 0.05 * len(answers)
+
+
+def test_splits_share_no_problem_and_held_out_problems_come_once() -> None:
+    problems = {split: [problem_of(row["prompt"]) for row in rows_of(split)] for split in generate.SIZES}
+    assert not set(problems["train"]) & set(problems["dev"])
+    assert not set(problems["train"]) & set(problems["holdout"])
+    assert not set(problems["dev"]) & set(problems["holdout"])
+    assert len(set(problems["dev"])) == len(set(problems["holdout"])) == 200
+    prompts = [row["prompt"] for split in generate.SIZES for row in rows_of(split)]
+    assert len(prompts) == len(set(prompts))
+
+
+def test_the_wall_runs_through_problems_and_leaves_none_out() -> None:
+    for op in generate.NAMES:
+        sides = [set(generate.problems(split)[op]) for split in generate.SIZES]
+        assert sum(map(len, sides)) == len(set().union(*sides)) == len(generate.universe(op))
+    assert generate.canonical(19, "*", 17) == generate.canonical(17, "*", 19)
+    assert generate.canonical(19, "-", 17) != generate.canonical(17, "-", 19)
+
+
+GOOD = '{"id": "a", "prompt": "p", "expected_answer": 1}'
+BAD_DATASETS = {
+    "malformed JSON": (GOOD + "\n{", 2, "malformed JSON"),
+    "not an object": ("[1]", 1, "Expected `object`, got `array`"),
+    "two objects on a line": (GOOD + GOOD, 1, "malformed JSON"),
+    "missing field": ('{"id": "a", "prompt": "p"}', 1, "missing required field `expected_answer`"),
+    "unknown field": ('{"id": "a", "prompt": "p", "expected_answer": 1, "x": 1}', 1, "unknown field `x`"),
+    "wrong type": ('{"id": 1, "prompt": "p", "expected_answer": 1}', 1, "Expected `str`, got `int`"),
+    "duplicate id": (GOOD + "\n" + GOOD, 2, "duplicate id 'a'"),
+    "duplicate key": ('{"id": "a", "prompt": "p", "expected_answer": 1, "expected_answer": 2}', 1, "duplicate key"),
+    "escaped duplicate": ('{"id": "a", "\\u0069d": "b", "prompt": "p", "expected_answer": 1}', 1, "duplicate key 'id'"),
+    "answer is text": ('{"id": "a", "prompt": "p", "expected_answer": "1"}', 1, "Expected `int`, got `str`"),
+    "answer is a float": ('{"id": "a", "prompt": "p", "expected_answer": 1.0}', 1, "Expected `int`, got `float`"),
+    "answer is a bool": ('{"id": "a", "prompt": "p", "expected_answer": true}', 1, "Expected `int`, got `bool`"),
+    "answer out of range": ('{"id": "a", "prompt": "p", "expected_answer": 1000000000000000000}', 1, "<= 999"),
+    "answer past 64 bits": ('{"id": "a", "prompt": "p", "expected_answer": -99999999999999999999999}', 1, ">= -999"),
+    "answer is NaN": ('{"id": "a", "prompt": "p", "expected_answer": NaN}', 1, "NaN is not a JSON number"),
+    "answer is infinite": ('{"id": "a", "prompt": "p", "expected_answer": -Infinity}', 1, "-Infinity is not a JSON"),
+    "answer is huge": ('{"id": "a", "prompt": "p", "expected_answer": ' + "9" * 5000 + "}", 1, "digits"),
+    "empty id": ('{"id": "", "prompt": "p", "expected_answer": 1}', 1, "length >= 1"),
+    "nested too deeply": ('{"id": "a", "metadata": ' + "[" * 100_000, 1, ""),
+    "empty file": ("", None, "the file holds no rows"),
+    "blank lines only": ("\n \r\n\n", None, "the file holds no rows"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DATASETS)
+def test_a_bad_dataset_is_refused_by_line_and_reason(name: str, tmp_path: Path) -> None:
+    text, line, reason = BAD_DATASETS[name]
+    path = tmp_path / "bad.jsonl"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        load_dataset(path)
+    message = str(error.value)
+    assert message.startswith(f"{path}: " if line is None else f"{path}, line {line}: ")
+    assert reason in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("data", [GOOD.encode("utf-16"), b'{"id": "\xff", "prompt": "p", "expected_answer": 1}'])
+def test_another_encoding_is_refused(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"line 1: not UTF-8 text"):
+        load_dataset(path)
+
+
+def test_byte_order_mark_crlf_and_blank_lines_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "windows.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\r\n" + GOOD.replace('"a"', '"b"').encode() + b"\r\n")
+    assert list(load_dataset(path).examples) == ["a", "b"]
+
+
+def test_split_is_read_from_the_rows_and_then_from_the_name(tmp_path: Path) -> None:
+    rows = [{"id": "a", "prompt": "p", "expected_answer": 1, "metadata": {"split": "holdout"}}]
+    assert load_dataset(write_rows(tmp_path / "renamed_dev.jsonl", rows)).split == "holdout"
+    assert load_dataset(write_rows(tmp_path / "mine_holdout.jsonl", [json.loads(GOOD)])).split == "holdout"
+    assert load_dataset(write_rows(tmp_path / "mine.jsonl", [json.loads(GOOD)])).split == "unknown"

@@ -1,0 +1,96 @@
+"""The golden gate: complete, two-sided, and in the way of every evaluation."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from course.files import InputError
+from course.golden import FOLDER, GoldenCase, check_golden, load_golden
+from course.score import CODES, score
+from tests.conftest import Command
+
+PACKS = ("golden_correct", "golden_exploits", "golden_cases")
+CASES = [case for name in PACKS for case in load_golden(FOLDER / f"{name}.jsonl")]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.id}: {case.source}")
+def test_every_golden_case(case: GoldenCase) -> None:
+    result = score({"expected_answer": case.expected_answer}, case.completion)
+    assert result["reward"] == case.reward
+    if case.code:
+        assert result["details"]["code"] == case.code
+
+
+def test_the_packs_are_large_enough_and_cover_every_code() -> None:
+    sizes = {name: len(load_golden(FOLDER / f"{name}.jsonl")) for name in PACKS}
+    assert sizes["golden_correct"] >= 25
+    assert sizes["golden_exploits"] >= 40
+    assert sizes["golden_cases"] >= 60
+    assert {case.code for case in CASES if case.code} == set(CODES)
+    assert len({case.id for case in CASES}) == len(CASES)
+    assert all(case.source for case in CASES)
+    assert all(case.hole for case in load_golden(FOLDER / "golden_exploits.jsonl"))
+    same = [(case.expected_answer, json.dumps(case.completion)) for case in load_golden(FOLDER / "golden_cases.jsonl")]
+    assert len(set(same)) == len(same)
+
+
+def test_false_positives_and_false_negatives_are_told_apart() -> None:
+    def generous(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
+        return {"reward": 1.0, "details": {"code": None}}
+
+    def mean(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
+        return {"reward": 0.0, "details": score(example, completion)["details"]}
+
+    right, wrong = (sum(case.reward == reward for case in CASES) for reward in (1.0, 0.0))
+    report = check_golden(scorer=generous)
+    assert not report.passed
+    assert (len(report.false_positives), len(report.false_negatives)) == (wrong, 0)
+    report = check_golden(scorer=mean)
+    assert (len(report.false_positives), len(report.false_negatives)) == (0, right)
+    assert check_golden().passed
+
+
+def test_a_failing_gate_stops_the_evaluation(
+    command: Command, dataset: Path, completions: Path, tmp_path: Path
+) -> None:
+    golden = shutil.copytree(FOLDER, tmp_path / "golden")
+    with (golden / "golden_correct.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"id": "new", "expected_answer": 5, "completion": "five", "source": "a test"}\n')
+    words = ("--dataset", dataset, "--completions", completions, "--runs-dir", tmp_path / "runs")
+    done = command("course.eval", *words, "--golden-dir", golden)
+    assert done.code == 1
+    assert "1 false negatives" in done.out
+    assert "No run was written" in done.out
+    assert not (tmp_path / "runs").exists()
+    assert command("course.golden", "--golden-dir", golden).code == 1
+    assert command("course.golden").code == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ('{"id": "n", "expected_answer": 5, "completion": "x", "source": "s", "reward": 0}', "needs a code"),
+        (
+            '{"id": "n", "expected_answer": 5, "completion": "x", "source": "s", "reward": 1, "code": "empty"}',
+            "needs a code",
+        ),
+        ('{"id": "n", "expected_answer": 5, "completion": "x", "source": "s", "reward": 2}', "reward of 0 or 1"),
+        ('{"id": "n", "expected_answer": 5, "completion": "x", "source": "s", "rewrad": 0}', "unknown field"),
+    ],
+)
+def test_a_broken_golden_case_is_refused(row: str, reason: str, tmp_path: Path) -> None:
+    golden = shutil.copytree(FOLDER, tmp_path / "golden")
+    (golden / "golden_cases.jsonl").write_text(row + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=f"line 1: .*{reason}"):
+        check_golden(golden)
+
+
+def test_a_missing_pack_is_refused(tmp_path: Path) -> None:
+    golden = shutil.copytree(FOLDER, tmp_path / "golden")
+    (golden / "golden_exploits.jsonl").unlink()
+    with pytest.raises(InputError, match="No such file"):
+        check_golden(golden)

@@ -1,0 +1,92 @@
+"""The seal: what students read is as it was shipped, or every run says that it is not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from course import seal
+from tests.conftest import ROOT, Command
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the core that a test may spoil."""
+    root = tmp_path / "copy"
+    shutil.copytree(ROOT / "course", root / "course", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "data", root / "data")
+    return root
+
+
+def test_the_seal_of_this_repository_is_whole(command: Command) -> None:
+    """If this fails the core was changed and not sealed again: make seal."""
+    state = seal.check_seal()
+    assert state.broken == []
+    assert command("course.seal").code == 0
+
+
+def test_a_change_an_addition_and_a_removal_are_named(copy: Path) -> None:
+    assert seal.check_seal(copy).whole
+    with (copy / "course" / "score.py").open("a") as file:
+        file.write("\n")
+    (copy / "course" / "new.py").write_text("")
+    (copy / "data" / "golden" / "golden_cases.jsonl").unlink()
+    state = seal.check_seal(copy)
+    assert state.broken == [
+        "course/new.py: added",
+        "course/score.py: changed",
+        "data/golden/golden_cases.jsonl: removed",
+    ]
+    assert state.core_sha256 != seal.check_seal().core_sha256
+
+
+def test_a_students_region_is_left_out() -> None:
+    before, mine, after = b"a = 1\n# >>> yours to edit\n", b"b = 2\n", b"# <<< yours to edit\nc = 3\n"
+    assert seal.sealed_hash(before + mine + after) == seal.sealed_hash(before + b"anything\nelse\n" + after)
+    assert seal.sealed_hash(before + mine + after) != seal.sealed_hash(before + mine + after + b"d")
+    assert seal.sealed_hash(before + mine) != seal.sealed_hash(before + b"other"), "an open region hides nothing"
+
+
+def test_a_broken_seal_is_in_the_run_and_in_the_way_of_a_comparison(
+    command: Command, evaluate: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = evaluate()
+    broken = seal.SealState(False, "0" * 64, ["course/score.py: changed"])
+    monkeypatch.setattr("course.eval.check_seal", lambda: broken)
+    loose = evaluate()
+    core = json.loads((loose / "manifest.json").read_text())["core"]
+    assert core == {"sealed": False, "sha256": "0" * 64, "broken": ["course/score.py: changed"]}
+    done = command("course.compare", sealed, loose)
+    assert done.code == 1
+    assert "seal of the core: True before, False after" in done.out
+    assert "an instrument that nobody vouches for" in done.out
+
+
+def test_the_broken_seal_is_said_kindly(command: Command, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (copy / "course" / "new.py").write_text("")
+    state = seal.check_seal(copy)
+    monkeypatch.setattr(seal, "check_seal", lambda: state)
+    done = command("course.seal")
+    assert done.code == 1
+    assert "course/new.py: added" in done.out
+    assert "git checkout" in done.out
+
+
+def test_renewing_the_seal(command: Command, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (copy / "course" / "new.py").write_text("")
+    monkeypatch.setattr(seal, "ROOT", copy)
+    monkeypatch.setattr(seal, "SEAL", copy / "course" / "seal.json")
+    monkeypatch.setattr(seal.core_hashes, "__defaults__", (copy,))
+    assert command("course.seal", "--renew").code == 0
+    assert seal.check_seal(copy).whole
+
+
+def test_a_missing_or_broken_seal_file_is_bad_input(copy: Path) -> None:
+    (copy / "course" / "seal.json").write_text("[]")
+    with pytest.raises(seal.InputError, match="not a seal"):
+        seal.check_seal(copy)
+    (copy / "course" / "seal.json").unlink()
+    with pytest.raises(seal.InputError, match="No such file"):
+        seal.check_seal(copy)

@@ -1,0 +1,167 @@
+"""A run is believed because it can be remade: any change of any byte shows, and is named to the line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from course.files import InputError, sha256_file
+from course.measurement import verify
+from course.runs import damage, is_intact, load_manifest, seal_manifest
+from tests.conftest import DEV, ROLLOUTS, Command
+
+Evaluate = Callable[..., Path]
+
+
+def test_a_fresh_run_verifies(command: Command, evaluate: Evaluate) -> None:
+    run = evaluate(data=DEV, said=ROLLOUTS)
+    assert verify(run) == ([], [])
+    done = command("course.verify_run", "--run", run)
+    assert done.code == 0
+    assert "verified" in done.out
+
+
+def test_flipping_any_byte_of_any_file_is_detected(evaluate: Evaluate) -> None:
+    """Exhaustive over bytes: each is replaced in turn, by its neighbour and by a newline."""
+    run = evaluate()
+    files = sorted(run.iterdir())
+    assert [path.name for path in files] == ["manifest.json", "results.jsonl", "summary.json"]
+    for path in files:
+        original = path.read_bytes()
+        for place in range(len(original)):
+            for other in {original[place] ^ 1, 0x0A} - {original[place]}:
+                path.write_bytes(original[:place] + bytes([other]) + original[place + 1 :])
+                try:
+                    assert damage(run), f"{path.name}, byte {place}"
+                except InputError:
+                    assert path.name == "manifest.json"
+        path.write_bytes(original)
+    assert damage(run) == []
+
+
+def test_flipping_any_byte_of_a_line_names_the_line(evaluate: Evaluate) -> None:
+    lines = (evaluate() / "results.jsonl").read_bytes().splitlines(keepends=True)
+    for line in lines:
+        assert is_intact(line)
+        for place in range(len(line)):
+            assert not is_intact(line[:place] + bytes([line[place] ^ 1]) + line[place + 1 :])
+
+
+def reseal(run: Path) -> None:
+    """What a forger does: make every hash of the run fit again."""
+    manifest = {key: value for key, value in load_manifest(run).items() if key != "seal"}
+    manifest["files"] = {name: sha256_file(run / name) for name in manifest["files"]}
+    (run / "manifest.json").write_bytes(seal_manifest(manifest))
+
+
+def edit_line(run: Path, number: int, **fields: Any) -> None:
+    """Change fields of one result, its checksum left as it was."""
+    path = run / "results.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    row = json.loads(lines[number - 1])
+    row.update(fields)
+    lines[number - 1] = json.dumps(row, separators=(",", ":")) + "\n"
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("fields", "finding"),
+    [
+        ({"reward": 1.0}, "line 2: x1, sample 0: the reward stored is 1, the scorer gives 0"),
+        ({"completion": "Final: 2"}, "line 2: x1, sample 0: the reward stored is 0, the scorer gives 1"),
+        ({"expected_answer": 7}, "line 2: x1, sample 0: the reward stored is 0, the scorer gives 1"),
+        ({"expected_answer": 10**18}, "line 2: x1, sample 0: expected_answer must be an integer"),
+        ({"details": {"code": None}}, "line 2: x1, sample 0: the details stored are not what the scorer gives"),
+        ({"prompt": "Compute 2+2."}, "line 2: the prompt is not that of said.jsonl"),
+        ({"id": "x0"}, "line 2: the id is not that of said.jsonl"),
+        ({"sample": 9}, "line 2: the sample is not that of said.jsonl"),
+    ],
+)
+@pytest.mark.parametrize("forged", [False, True], ids=["edited", "edited, and all hashes made to fit"])
+def test_an_edited_result_is_named_to_the_line(
+    fields: dict[str, Any], finding: str, forged: bool, evaluate: Evaluate, command: Command
+) -> None:
+    run = evaluate()
+    edit_line(run, 2, **fields)
+    if forged:
+        reseal(run)
+    done = command("course.verify_run", "--run", run)
+    assert done.code == 1
+    assert finding in done.out
+    if not forged:
+        assert "results.jsonl, line 2: the line does not fit its checksum" in done.out
+
+
+def test_an_edited_summary_is_named_to_the_field(evaluate: Evaluate) -> None:
+    run = evaluate()
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(json.dumps({**summary, "pass_rate": 0.99}))
+    wrong, _ = verify(run)
+    assert wrong == [
+        "summary.json: changed since the run was sealed",
+        "summary.json, pass_rate: it says 0.99, the results give 0.25",
+    ]
+
+
+def test_rows_taken_away_added_and_moved(evaluate: Evaluate) -> None:
+    run = evaluate()
+    path = run / "results.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    for changed in (lines[:-1], [*lines, lines[0]], lines[::-1]):
+        path.write_bytes(b"".join(changed))
+        wrong, _ = verify(run)
+        assert "results.jsonl: every line is whole, so lines were added, removed or moved" in wrong
+
+
+def test_a_missing_file_is_named(evaluate: Evaluate) -> None:
+    run = evaluate()
+    (run / "summary.json").unlink()
+    assert verify(run)[0] == ["summary.json: missing"]
+    run = evaluate()
+    (run / "results.jsonl").unlink()
+    assert verify(run)[0] == ["results.jsonl: missing"]
+
+
+def test_a_run_may_be_moved_and_annotated(evaluate: Evaluate, tmp_path: Path) -> None:
+    run = evaluate().rename(tmp_path / "elsewhere")
+    (run / "my_notes.md").write_text("what I saw")
+    assert verify(run) == ([], [])
+
+
+def test_what_cannot_be_checked_is_said(evaluate: Evaluate, completions: Path) -> None:
+    run = evaluate()
+    completions.write_text('{"id": "x0", "completion": ""}\n')
+    wrong, remarks = verify(run)
+    assert wrong == []
+    assert "has changed since" in remarks[0]
+    completions.unlink()
+    assert "is not there any more" in verify(run)[1][0]
+
+
+def test_another_scorer_is_not_taken_for_tampering(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = evaluate()
+    monkeypatch.setattr("course.measurement.scorer_identity", lambda: {"spec_version": "2", "sha256": "0"})
+    wrong, remarks = verify(run)
+    assert wrong == []
+    assert "the scorer has changed" in remarks[0]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', '{"format": 2, "files": {}}', '{"a": 1, "a": 2}'])
+def test_a_folder_that_is_no_run(content: str, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    done = command("course.verify_run", "--run", tmp_path)
+    assert done.code == 2
+    assert done.err.startswith(f"error: {tmp_path / 'manifest.json'}: ")
+    assert done.err.count("\n") == 1
+
+
+def test_no_run_at_all(command: Command, tmp_path: Path) -> None:
+    assert command("course.verify_run", "--run", tmp_path / "none").err == f"error: {tmp_path / 'none'}: no such run\n"
+    assert "not a run: it has no manifest.json" in command("course.verify_run", "--run", tmp_path).err
+
+
+def test_a_run_with_nothing_but_a_sealed_manifest(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(seal_manifest({"format": 1, "files": {}}))
+    assert command("course.verify_run", "--run", tmp_path).code == 0
