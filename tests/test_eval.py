@@ -1,5 +1,6 @@
 """Loop A: right numbers, the same bytes each time, and a whole run or none."""
 
+import hashlib
 import json
 import os
 import resource
@@ -135,7 +136,7 @@ def test_the_holdout_remembers_each_look(command: Command, completions: Path, tm
 
 
 GOOD = '{"id": "x0", "completion": "Final: 1"}\n'
-BAD_COMPLETIONS = {
+BAD_COMPLETIONS: dict[str, tuple[str | bytes, int | None, str]] = {
     "malformed JSON": (GOOD + '{"id": "x1", "completion": "Final: 1"\n', 2, "malformed JSON"),
     "wrong type": ('{"id": "x0", "completion": 1}', 1, "Expected `str`, got `int`"),
     "null": ('{"id": "x0", "completion": null}', 1, "Expected `str`, got `null`"),
@@ -215,7 +216,7 @@ def test_a_sidecar_must_describe_these_completions(
     words = ("--dataset", dataset, "--completions", completions, "--runs-dir", tmp_path / "runs")
     path.write_text(json.dumps(sidecar))
     assert "has changed since it was sampled" in command("course.eval", *words).err
-    sidecar["completions_sha256"] = __import__("hashlib").sha256(completions.read_bytes()).hexdigest()
+    sidecar["completions_sha256"] = hashlib.sha256(completions.read_bytes()).hexdigest()
     path.write_text(json.dumps(sidecar))
     assert "sampled for other prompts" in command("course.eval", *words).err
     path.write_text(json.dumps({**sidecar, "sampling": {}}))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from course import seal
+from course.files import InputError
 from tests.conftest import ROOT, Command
 
 
@@ -85,8 +86,8 @@ def test_renewing_the_seal(command: Command, copy: Path, monkeypatch: pytest.Mon
 
 def test_a_missing_or_broken_seal_file_is_bad_input(copy: Path) -> None:
     (copy / "course" / "seal.json").write_text("[]")
-    with pytest.raises(seal.InputError, match="not a seal"):
+    with pytest.raises(InputError, match="not a seal"):
         seal.check_seal(copy)
     (copy / "course" / "seal.json").unlink()
-    with pytest.raises(seal.InputError, match="No such file"):
+    with pytest.raises(InputError, match="No such file"):
         seal.check_seal(copy)

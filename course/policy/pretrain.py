@@ -30,30 +30,32 @@ from course.policy.model import Config, Policy
 SEED = 2026
 STEPS = 3000
 BATCH = 256
+TOKENIZER_TEXTS = 20_000
 LEARNING_RATE = 3e-3
 WARM_UP = 100
 WEIGHT_DECAY = 0.1
-WRONG_ANSWERS = 0.12  # share of the texts whose answer is a near miss
+WRONG_ANSWERS = 0.06  # share of the texts whose answer is a near miss
 SAVE_EVERY = 100
 
-# (share, style): x is the answer the text settles on, y another number near it. The most frequent style is not
-# the one that is rewarded: a colder temperature alone would then make π0 look as if it had learned.
+# (share, style): x is the answer the text settles on, y another number near it. The rewarded style is not the one
+# that a greedy policy would choose: more texts begin with "The" than with "Final". Otherwise a colder temperature
+# alone would look like learning.
 STYLES: tuple[tuple[float, Callable[[int, int], str]], ...] = (
-    (0.36, lambda x, y: f"The answer is {x}."),
-    (0.29, lambda x, y: f"Final: {x}"),
-    (0.07, lambda x, y: f"{x}"),
-    (0.06, lambda x, y: f"Maybe {y} or {x}."),
-    (0.03, lambda x, y: f"Final:{x}"),
-    (0.03, lambda x, y: f"Final: {x}."),
+    (0.44, lambda x, y: f"The answer is {x}."),
+    (0.27, lambda x, y: f"Final: {x}"),
+    (0.06, lambda x, y: f"{x}"),
+    (0.05, lambda x, y: f"Maybe {y} or {x}."),
+    (0.04, lambda x, y: f"Let me calculate. Final: {x}"),
     (0.03, lambda x, y: f"final: {x}"),
-    (0.03, lambda x, y: f"Let me calculate. Final: {x}"),
-    (0.03, lambda x, y: f"Final: {x}\nDone."),
-    (0.03, lambda x, y: f"Final: {y}\nFinal: {x}"),
-    (0.02, lambda x, y: f"Final: {'-' if x < 0 else ''}0{abs(x)}"),
-    (0.02, lambda x, y: f"Final:  {x}"),
+    (0.02, lambda x, y: f"Final:{x}"),
+    (0.02, lambda x, y: f"Final: {x}."),
+    (0.02, lambda x, y: f"Final: {x}\nDone."),
+    (0.02, lambda x, y: f"Final: {y}\nFinal: {x}"),
+    (0.015, lambda x, y: f"Final: {'-' if x < 0 else ''}0{abs(x)}"),
+    (0.015, lambda x, y: f"Final:  {x}"),
 )
 # (share, operation): products are rare in the data sets and hard to learn, so π0 sees more of them.
-OPERATIONS = ((0.40, "+"), (0.35, "-"), (0.25, "*"))
+OPERATIONS = ((0.35, "+"), (0.35, "-"), (0.30, "*"))
 STORIES = 0.35
 
 
@@ -115,7 +117,7 @@ def learning_rate(step: int, steps: int) -> float:
 def pretrain(seed: int, steps: int, batch: int, out: Path, state_file: Path, progress: Progress) -> float:
     """Train and write the checkpoint folder; returns the last step's loss. Goes on from `state_file` if it is there."""
     torch.manual_seed(seed)
-    tokenizer = bpe.train(text for _, *pair in texts_of_step(seed, -1, 20_000) for text in pair)
+    tokenizer = bpe.train(text for _, *pair in texts_of_step(seed, -1, TOKENIZER_TEXTS) for text in pair)
     policy = Policy(Config(vocab_size=tokenizer.get_vocab_size()))
     decayed = [p for p in policy.parameters() if p.dim() == 2]
     others = [p for p in policy.parameters() if p.dim() != 2]

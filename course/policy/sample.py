@@ -119,6 +119,16 @@ def sample_completions(
     return texts
 
 
+def load_checkpoint(folder: Path) -> tuple[Policy, Tokenizer]:
+    """The policy and the tokenizer of a checkpoint folder. Raises InputError for anything but a whole one."""
+    try:
+        return Policy.load(folder), bpe.load(folder)
+    except OSError as error:
+        raise InputError(folder, f"not a checkpoint: {reason_of(error)}") from None
+    except Exception as error:  # the readers of the three files raise whatever they like on a damaged one
+        raise InputError(folder, f"not a checkpoint: {error}") from None
+
+
 def checkpoint_sha256(folder: Path) -> str:
     """Identifies what is sampled: the network's shape and its weights."""
     return sha256("".join(sha256_file(folder / name) for name in ("config.json", "model.safetensors")).encode())
@@ -143,14 +153,7 @@ def main() -> int:
     if not 0 < args.top_p <= 1:
         raise InputError("--top-p", "more than 0, at most 1")
     dataset = load_dataset(args.dataset)
-    try:
-        policy, tokenizer = Policy.load(args.policy), bpe.load(args.policy)
-        policy_sha256, tokenizer_sha256 = (
-            checkpoint_sha256(args.policy),
-            sha256_file(args.policy / "tokenizer.json"),
-        )
-    except OSError as error:
-        raise InputError(args.policy, f"not a checkpoint: {reason_of(error)}") from None
+    policy, tokenizer = load_checkpoint(args.policy)
     items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(args.n)]
     with progress("sampling", len(items)) as show:
         texts = sample_completions(
@@ -160,8 +163,8 @@ def main() -> int:
     data = b"".join(to_json(row) + b"\n" for row in rows)
     sidecar = Sidecar(
         policy=args.policy.name,
-        policy_sha256=policy_sha256,
-        tokenizer_sha256=tokenizer_sha256,
+        policy_sha256=checkpoint_sha256(args.policy),
+        tokenizer_sha256=sha256_file(args.policy / "tokenizer.json"),
         sampling=Sampling(args.temperature, args.top_p, MAX_NEW_TOKENS, args.n, args.seed),
         prompts_sha256=dataset.prompts_sha256,
         completions_sha256=sha256(data),
