@@ -12,16 +12,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from course import stats
-from course.datasets import CompletionsFile, Dataset, Sidecar, load_dataset, load_sidecar, sidecar_path
-from course.files import InputError, to_pretty_json
+from course.datasets import CompletionsFile, Dataset, check_sidecar, load_dataset, load_sidecar
+from course.files import to_pretty_json
 from course.golden import FOLDER as GOLDEN
 from course.golden import GoldenReport, check_golden, print_report
-from course.measurement import REASONS, measure, scorer_identity
-from course.runs import RESULTS, SUMMARY, RunWriter, damage, list_runs, load_manifest, result_line
-from course.seal import check_seal
+from course.measurement import REASONS, measure, provenance
+from course.runs import RESULTS, SUMMARY, RunWriter, add_run_options, declare, list_runs, load_manifest, result_line
+from course.seal import core_state
 from course.terminal import DONE, FOUND, console, percent, progress, run_command, table
 
 
@@ -38,7 +36,7 @@ def evaluate(
     dataset = load_dataset(dataset_path)
     completions = CompletionsFile(completions_path, dataset.examples)
     sidecar = load_sidecar(completions_path)
-    seal = check_seal()
+    core = core_state()
     declared = declare(change, parent)
     looks = earlier_looks(dataset, runs_dir)
     tally = stats.Tally()
@@ -49,14 +47,13 @@ def evaluate(
                 results.write(result_line(result))
                 if number % 4096 == 0:
                     show(completions.lines.bytes_read)
-        completions_sha256 = completions.lines.sha256
-        check_sidecar(sidecar, completions_path, completions_sha256, dataset)
-        scorer = scorer_identity()
+        check_sidecar(sidecar, completions, dataset)
+        room = provenance(dataset, completions, sidecar)
         summary = {
             "loop": "A",
-            "dataset": dataset_path.name,
+            "dataset": dataset.path.name,
             "split": dataset.split,
-            "spec_version": scorer["spec_version"],
+            "spec_version": room["scorer"]["spec_version"],
             **tally.summary(),
             "golden": golden.counts(),
         }
@@ -66,14 +63,9 @@ def evaluate(
             "knob": "measurement",
             "change": declared,
             "note": note,
-            "dataset": {"name": dataset_path.name, "sha256": dataset.sha256, "split": dataset.split},
-            "prompts_sha256": dataset.prompts_sha256,
-            "completions": {"name": completions_path.name, "sha256": completions_sha256},
-            "scorer": scorer,
+            **room,
             "golden": {"sha256": golden.sha256, **golden.counts()},
-            "policy": None if sidecar is None else {"name": sidecar.policy, "sha256": sidecar.policy_sha256},
-            "sampling": None if sidecar is None else msgspec.to_builtins(sidecar.sampling),
-            "core": {"sealed": seal.whole, "sha256": seal.core_sha256, "broken": seal.broken},
+            "core": core,
         }
         circumstances = {
             "dataset_path": str(dataset_path),
@@ -87,28 +79,6 @@ def evaluate(
 def file_size(path: Path) -> int:
     """For the progress bar alone; whether the file can be read is found out by reading it."""
     return path.stat().st_size if path.is_file() else 0
-
-
-def check_sidecar(sidecar: Sidecar | None, path: Path, completions_sha256: str, dataset: Dataset) -> None:
-    """A sidecar that describes other completions, or another data set, is worse than none. Raises InputError."""
-    if sidecar is None:
-        return
-    if sidecar.completions_sha256 != completions_sha256:
-        raise InputError(sidecar_path(path), f"it describes another file: {path.name} has changed since it was sampled")
-    if sidecar.prompts_sha256 != dataset.prompts_sha256:
-        raise InputError(sidecar_path(path), f"the completions were sampled for other prompts than {dataset.path.name}")
-
-
-def declare(change: str | None, parent: Path | None) -> dict[str, Any] | None:
-    """The single declared change since the parent run, as the manifest holds it. Raises InputError."""
-    if change is None and parent is None:
-        return None
-    if change is None or parent is None or not change.strip():
-        raise InputError("--change and --parent", "they go together: what was changed, and since which run")
-    found = damage(parent)
-    if found:
-        raise InputError(parent, f"the parent run is damaged: {found[0]}")
-    return {"declared": change, "parent": parent.name, "parent_seal": load_manifest(parent)["seal"]}
 
 
 def earlier_looks(dataset: Dataset, runs_dir: Path) -> int | None:
@@ -181,10 +151,7 @@ def main() -> int:
     )
     parser.add_argument("--dataset", type=Path, required=True, help="the examples (JSONL)")
     parser.add_argument("--completions", type=Path, required=True, help="the completions (JSONL)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
-    parser.add_argument("--change", help="the single thing that was changed since --parent")
-    parser.add_argument("--parent", type=Path, metavar="RUN", help="the run that this one is to be compared with")
-    parser.add_argument("--note", help="a free remark for the manifest")
+    add_run_options(parser)
     parser.add_argument("--golden-dir", type=Path, default=GOLDEN, help=argparse.SUPPRESS)
     args = parser.parse_args()
     golden = check_golden(args.golden_dir)

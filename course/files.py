@@ -4,6 +4,7 @@ JSON is looser than it seems: most readers take `NaN`, keep the last of two equa
 integers, all in silence. `read_json` and `JsonLines` refuse the first two, and keep integers whole.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -139,6 +140,22 @@ class JsonLines(Generic[T]):
             return msgspec.convert(strict_json(line), self.row_type)
         except (ValueError, msgspec.ValidationError) as error:
             raise InputError(self.path, str(error), number) from None
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file by writing another and renaming it: what was there stays until the new one is complete.
+
+    Raises InputError; folders that are missing are made.
+    """
+    aside = path.with_name(f".{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(data)
+        aside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise InputError(path, f"cannot write: {reason_of(error)}") from None
 
 
 def to_json(value: Any) -> bytes:

@@ -10,8 +10,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from course import score as scorer
-from course.datasets import CompletionsFile, Dataset, Example, load_dataset
+from course.datasets import CompletionsFile, Dataset, Example, Sidecar, load_dataset
 from course.files import InputError, read_json, sha256_file
 from course.runs import RESULTS, SUMMARY, Result, damage, load_manifest, load_results
 from course.score import score
@@ -25,6 +27,21 @@ REASONS = {**scorer.CODES, MISSING: "the example has no completion"}
 def scorer_identity() -> dict[str, str]:
     """Which instrument this is: the version of its spec and the hash of its source."""
     return {"spec_version": scorer.SPEC_VERSION, "sha256": sha256_file(Path(str(scorer.__file__)))}
+
+
+def provenance(dataset: Dataset, completions: CompletionsFile, sidecar: Sidecar | None) -> dict[str, Any]:
+    """What was measured, by which instrument, and how it was sampled: the part of a manifest that a comparison reads.
+
+    To be asked when the completions have been read to their end.
+    """
+    return {
+        "dataset": {"name": dataset.path.name, "sha256": dataset.sha256, "split": dataset.split},
+        "prompts_sha256": dataset.prompts_sha256,
+        "completions": {"name": completions.lines.path.name, "sha256": completions.lines.sha256},
+        "scorer": scorer_identity(),
+        "policy": None if sidecar is None else {"name": sidecar.policy, "sha256": sidecar.policy_sha256},
+        "sampling": None if sidecar is None else msgspec.to_builtins(sidecar.sampling),
+    }
 
 
 def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:

@@ -6,6 +6,7 @@ holds the hash of every other file, and `seal`, the hash of itself, so a change 
 alike forges a run, and then only the original completions can tell.)
 """
 
+import argparse
 import contextlib
 import datetime
 import importlib.metadata
@@ -125,6 +126,26 @@ class RunWriter:
                 if not target.exists():
                     raise
             number += 1
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that writes a run."""
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
+    parser.add_argument("--change", help="the single thing that was changed since --parent")
+    parser.add_argument("--parent", type=Path, metavar="RUN", help="the run that this one is to be compared with")
+    parser.add_argument("--note", help="a free remark for the manifest")
+
+
+def declare(change: str | None, parent: Path | None) -> dict[str, Any] | None:
+    """The single declared change since the parent run, as a manifest holds it. Raises InputError."""
+    if change is None and parent is None:
+        return None
+    if change is None or parent is None or not change.strip():
+        raise InputError("--change and --parent", "they go together: what was changed, and since which run")
+    found = damage(parent)
+    if found:
+        raise InputError(parent, f"the parent run is damaged: {found[0]}")
+    return {"declared": change, "parent": parent.name, "parent_seal": load_manifest(parent)["seal"]}
 
 
 def seal_manifest(manifest: dict[str, Any]) -> bytes:

@@ -12,8 +12,9 @@ import argparse
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from course.files import InputError, read_bytes, read_json, sha256, to_pretty_json
+from course.files import InputError, read_bytes, read_json, sha256, to_pretty_json, write_whole
 from course.terminal import DONE, FOUND, console, run_command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +57,12 @@ def check_seal(root: Path = ROOT) -> SealState:
     return SealState(not broken, sha256(to_pretty_json(now)), broken)
 
 
+def core_state() -> dict[str, Any]:
+    """The state of the seal, as a manifest holds it."""
+    state = check_seal()
+    return {"sealed": state.whole, "sha256": state.core_sha256, "broken": state.broken}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.seal", description="Check the seal on the course's core.")
     parser.add_argument("--renew", action="store_true", help="for teachers: seal the core as it stands now")
@@ -63,7 +70,7 @@ def main() -> int:
     out = console()
     if args.renew:
         hashes = core_hashes()
-        SEAL.write_bytes(to_pretty_json(hashes))
+        write_whole(SEAL, to_pretty_json(hashes))
         out.print(f"sealed {len(hashes)} files in {SEAL.relative_to(ROOT)}")
         return DONE
     state = check_seal()

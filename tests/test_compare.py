@@ -148,7 +148,7 @@ def test_another_scorer_is_refused(
     command: Command, measured: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = measured(set(range(10)), name="before")
-    monkeypatch.setattr("course.eval.scorer_identity", lambda: {"spec_version": "2", "sha256": "0" * 64})
+    monkeypatch.setattr("course.measurement.scorer_identity", lambda: {"spec_version": "2", "sha256": "0" * 64})
     done = command("course.compare", before, measured(set(range(12)), *declared(before), name="after"))
     assert done.code == 1
     assert "scorer spec: 1 before, 2 after" in done.out

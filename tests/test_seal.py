@@ -55,7 +55,7 @@ def test_a_broken_seal_is_in_the_run_and_in_the_way_of_a_comparison(
 ) -> None:
     sealed = evaluate()
     broken = seal.SealState(False, "0" * 64, ["course/score.py: changed"])
-    monkeypatch.setattr("course.eval.check_seal", lambda: broken)
+    monkeypatch.setattr("course.seal.check_seal", lambda: broken)
     loose = evaluate()
     core = json.loads((loose / "manifest.json").read_text())["core"]
     assert core == {"sealed": False, "sha256": "0" * 64, "broken": ["course/score.py: changed"]}

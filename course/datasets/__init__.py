@@ -150,3 +150,17 @@ def load_sidecar(completions: Path) -> Sidecar | None:
         return msgspec.convert(read_json(path), Sidecar)
     except msgspec.ValidationError as error:
         raise InputError(path, str(error)) from None
+
+
+def check_sidecar(sidecar: Sidecar | None, completions: CompletionsFile, dataset: Dataset) -> None:
+    """A sidecar that describes other completions, or another data set, is worse than none. Raises InputError.
+
+    To be asked when the completions have been read to their end.
+    """
+    if sidecar is None:
+        return
+    path = completions.lines.path
+    if sidecar.completions_sha256 != completions.lines.sha256:
+        raise InputError(sidecar_path(path), f"it describes another file: {path.name} has changed since it was sampled")
+    if sidecar.prompts_sha256 != dataset.prompts_sha256:
+        raise InputError(sidecar_path(path), f"the completions were sampled for other prompts than {dataset.path.name}")

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from course.datasets import Completion, Sampling, Sidecar, load_dataset, sidecar_path
-from course.files import InputError, reason_of, sha256, sha256_file, to_json, to_pretty_json
+from course.files import InputError, reason_of, sha256, sha256_file, to_json, to_pretty_json, write_whole
 from course.policy import tokenizer as bpe
 from course.policy.model import Policy
 from course.terminal import console, progress, run_command
@@ -172,12 +172,8 @@ def main() -> int:
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions={"torch": str(torch.__version__), "numpy": np.__version__},
     )
-    try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_bytes(data)
-        sidecar_path(args.out).write_bytes(to_pretty_json(sidecar))
-    except OSError as error:
-        raise InputError(args.out, f"cannot write: {reason_of(error)}") from None
+    write_whole(args.out, data)
+    write_whole(sidecar_path(args.out), to_pretty_json(sidecar))
     out = console()
     out.print(f"{len(rows)} completions in {args.out}, how they were made in {sidecar_path(args.out)}")
     out.print(f"Next: python -m course.eval --dataset {args.dataset} --completions {args.out}")
