@@ -1,0 +1,72 @@
+"""The bandit of the demos: real completions of one prompt are the actions, `score` gives the reward.
+
+A softmax over one parameter for each action is the smallest policy there is. Its gradient can be summed over
+all actions exactly, which is what the sampled gradients of the demos are held against.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from course.datasets import CompletionsFile, Example, load_dataset
+from course.files import InputError
+from course.measurement import score_one
+
+DATASET = Path("data/datasets/math_dev.jsonl")
+PACK = Path("data/rollouts/selection_pack_dev.jsonl")
+
+
+@dataclass(frozen=True)
+class Bandit:
+    """One prompt and what may be answered. `rewards[a]` is what the scorer gives `actions[a]`."""
+
+    example: Example
+    actions: list[str]
+    rewards: np.ndarray
+    codes: list[str | None]
+
+
+def load_bandit(dataset: Path, pack: Path, example_id: str | None, size: int = 5) -> Bandit:
+    """The bandit of one example: up to `size` different completions of the pack, in the pack's order.
+
+    Without an id, the first example of which some completions pass and at least two do not. Raises InputError.
+    """
+    examples = load_dataset(dataset).examples
+    said: dict[str, list[str]] = {key: [] for key in examples}
+    for row in CompletionsFile(pack, examples):
+        if row.completion not in said[row.id]:
+            said[row.id].append(row.completion)
+    if example_id is not None and example_id not in examples:
+        raise InputError(dataset, f"no example {example_id!r}")
+    for key in [example_id] if example_id is not None else examples:
+        found = [score_one(examples[key], 0, text) for text in said[key]]
+        # One action that passes stays among the few, wherever it stands in the pack.
+        passing = [result for result in found if result.reward == 1.0][:1]
+        failing = [result for result in found if result.reward == 0.0][: size - 1]
+        if passing and len(failing) >= 2:
+            kept = [result for result in found if result in passing or result in failing]
+            rewards = np.array([result.reward for result in kept])
+            texts = [str(result.completion) for result in kept]
+            return Bandit(examples[key], texts, rewards, [result.details["code"] for result in kept])
+    which = f"example {example_id!r} has not" if example_id is not None else "no example has"
+    raise InputError(pack, f"{which} one completion that passes and two that do not, which a bandit needs")
+
+
+def softmax(theta: np.ndarray) -> np.ndarray:
+    """Probabilities of the actions, over the last axis."""
+    shifted = np.exp(theta - theta.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def log_prob_gradient(probs: np.ndarray, action: int) -> np.ndarray:
+    """∇θ log π(action) of a softmax policy: 1 at the action, minus the probabilities. Shape of `probs`."""
+    gradient = -probs
+    gradient[..., action] += 1.0
+    return gradient
+
+
+def exact_gradient(theta: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    """∇θ of the expected reward, summed over all actions: π(a) (r(a) - E[r])."""
+    probs = softmax(theta)
+    return np.asarray(probs * (rewards - probs @ rewards))

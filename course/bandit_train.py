@@ -1,0 +1,272 @@
+"""Loop C under the microscope: a tiny bandit learner whose log reads like a story.
+
+    python -m course.bandit_train
+    python -m course.bandit_train --baseline none --steps 50
+
+The actions are a handful of real completions of one prompt; `score` gives the reward. Each step samples an
+action, compares its reward with a baseline, and moves the probabilities by the advantage. An ablation then
+repeats the learning over many seeds, with and without a baseline, and measures the variance of the gradient.
+
+What it simplifies: one prompt and five actions, so it learns in a hundred steps. A language model has more
+completions than there are atoms; the mechanism is this one, the speed is not.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from course.bandit import DATASET, PACK, Bandit, exact_gradient, load_bandit, log_prob_gradient, softmax
+from course.files import InputError, to_json, to_pretty_json
+from course.measurement import scorer_identity
+from course.pictures import COLOURS, new_figure, png
+from course.runs import SUMMARY, RunWriter, add_run_options, declare
+from course.seal import core_state
+from course.terminal import console, run_command, table, visible
+
+BASELINES = ("none", "running", "batch")
+RUNNING_RATE = 0.1  # b <- b + 0.1 (r - b)
+ABLATION_SEEDS = 200
+ABLATION_BATCH = 8
+VARIANCE_DRAWS = 20_000
+SIGN_LINE = "advantage > 0: better than the baseline, the sampled action is reinforced; < 0: worse, it is suppressed"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One sampled action and what it did. A batch of n samples gives n rows of the same step."""
+
+    step: int
+    action: int
+    completion: str
+    prob: float
+    reward: float
+    baseline: float
+    advantage: float
+    prob_after: float
+    probs_after: list[float]
+
+
+def sample_action(probs: np.ndarray, uniform: float) -> int:
+    """The action whose share of the unit interval holds the number."""
+    return int(min(np.searchsorted(probs.cumsum(), uniform, side="right"), len(probs) - 1))
+
+
+def train(
+    bandit: Bandit, baseline: str, steps: int, batch: int, learning_rate: float, seed: int
+) -> tuple[list[Step], np.ndarray]:
+    """REINFORCE on the bandit from equal probabilities. Returns the log and the last probabilities (K,)."""
+    rng = np.random.default_rng(seed)
+    theta = np.zeros(len(bandit.actions))
+    running = 0.0
+    log: list[Step] = []
+    for step in range(1, steps + 1):
+        probs = softmax(theta)
+        actions = [sample_action(probs, rng.random()) for _ in range(batch)]
+        rewards = [float(bandit.rewards[action]) for action in actions]
+        b = {"none": 0.0, "running": running, "batch": sum(rewards) / batch}[baseline]
+        advantages = [reward - b for reward in rewards]
+        gradient = np.zeros_like(theta)
+        for action, advantage in zip(actions, advantages, strict=True):
+            gradient += advantage * log_prob_gradient(probs, action) / batch
+        theta = theta + learning_rate * gradient
+        after = softmax(theta)
+        for action, reward, advantage in zip(actions, rewards, advantages, strict=True):
+            running += RUNNING_RATE * (reward - running)
+            log.append(
+                Step(
+                    step=step,
+                    action=action,
+                    completion=bandit.actions[action],
+                    prob=float(probs[action]),
+                    reward=reward,
+                    baseline=b,
+                    advantage=advantage,
+                    prob_after=float(after[action]),
+                    probs_after=[float(p) for p in after],
+                )
+            )
+    return log, softmax(theta)
+
+
+def story(row: Step) -> str:
+    """One row of the log in plain English."""
+    if row.advantage > 0:
+        what = "better than expected, so it is reinforced"
+    elif row.advantage < 0:
+        what = "worse than expected, so it is suppressed"
+    else:
+        what = "just as expected, so nothing moves"
+    direction = f"{row.prob:.3f} -> {row.prob_after:.3f}"
+    return (
+        f"step {row.step:3d}: sampled action {row.action} `{visible(row.completion)}`, reward {row.reward:g}, "
+        f"baseline {row.baseline:.3f}, advantage {row.advantage:+.3f}: {what} ({direction})"
+    )
+
+
+def sampled_gradients(
+    theta: np.ndarray, rewards: np.ndarray, baseline: str, batch: int, draws: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Many independent estimates (draws, K) of the gradient at one policy, each from a batch of samples.
+
+    The running baseline is the mean of past rewards, so it is independent of the batch and the estimate stays
+    unbiased. The batch mean holds each sample's own reward, which shrinks the estimate by (n - 1) / n exactly.
+    """
+    probs = softmax(theta)
+    actions = rng.choice(len(probs), size=(draws, batch), p=probs)
+    found = rewards[actions]
+    if baseline == "none":
+        b = np.zeros((draws, 1))
+    elif baseline == "running":
+        past = rewards[rng.choice(len(probs), size=(draws, 50), p=probs)]
+        weights = RUNNING_RATE * (1 - RUNNING_RATE) ** np.arange(50)
+        b = (past @ (weights / weights.sum()))[:, None]
+    else:
+        b = found.mean(axis=1, keepdims=True)
+    scores = np.eye(len(probs))[actions] - probs
+    return np.asarray(((found - b)[..., None] * scores).mean(axis=1))
+
+
+def variance_table(bandit: Bandit, batch: int, seed: int) -> list[dict[str, Any]]:
+    """The measured variance of the gradient for each baseline, at an early, a middle and a late policy."""
+    rng = np.random.default_rng(seed)
+    right = bandit.rewards > 0
+    rows = []
+    for chance in (0.2, 0.5, 0.9):
+        theta = np.log(np.where(right, chance / right.sum(), (1 - chance) / (~right).sum()))
+        row: dict[str, Any] = {"mean_reward": chance}
+        for baseline in BASELINES:
+            drawn = sampled_gradients(theta, bandit.rewards, baseline, batch, VARIANCE_DRAWS, rng)
+            row[baseline] = float(drawn.var(axis=0).sum())
+        row["exact_gradient_norm"] = float(np.linalg.norm(exact_gradient(theta, bandit.rewards)))
+        rows.append(row)
+    return rows
+
+
+def learning_curves(
+    bandit: Bandit, baseline: str, steps: int, batch: int, learning_rate: float, seeds: Sequence[int]
+) -> np.ndarray:
+    """The exact expected reward after each step (seeds, steps + 1), all seeds learning side by side."""
+    uniform = np.stack([np.random.default_rng(seed).random((steps, batch)) for seed in seeds])
+    theta = np.zeros((len(seeds), len(bandit.actions)))
+    running = np.zeros(len(seeds))
+    curve = [softmax(theta) @ bandit.rewards]
+    for step in range(steps):
+        probs = softmax(theta)
+        actions = (
+            (probs.cumsum(axis=1)[:, None, :] < uniform[:, step, :, None]).sum(axis=2).clip(max=probs.shape[1] - 1)
+        )
+        rewards = bandit.rewards[actions]
+        b = {"none": np.zeros(len(seeds)), "running": running, "batch": rewards.mean(axis=1)}[baseline]
+        scores = np.eye(probs.shape[1])[actions] - probs[:, None, :]
+        theta = theta + learning_rate * ((rewards - b[:, None])[..., None] * scores).mean(axis=1)
+        for place in range(batch):
+            running = running + RUNNING_RATE * (rewards[:, place] - running)
+        curve.append(softmax(theta) @ bandit.rewards)
+    return np.stack(curve, axis=1)
+
+
+def draw(curves: dict[str, np.ndarray]) -> bytes:
+    """Learning curves: the median over seeds, and the middle 80 of 100."""
+    figure, (axes,) = new_figure("With and without a baseline: learning, and its spread over seeds")
+    for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
+        low, middle, high = np.quantile(curve, [0.1, 0.5, 0.9], axis=0)
+        axes.plot(middle, color=colour, label=f"baseline: {name}")
+        axes.fill_between(range(len(middle)), low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.set(xlabel="step", ylabel="expected reward", ylim=(0, 1.02))
+    axes.legend(loc="lower right")
+    return png(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m course.bandit_train", description="Loop C: a tiny bandit learner.")
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--baseline", choices=BASELINES, default="running")
+    parser.add_argument("--batch", type=int, default=1, help="samples for each step; the batch baseline needs two")
+    parser.add_argument("--learning-rate", type=float, default=0.5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--id", help="the example whose completions are the actions (default: the first that serves)")
+    parser.add_argument("--dataset", type=Path, default=DATASET)
+    parser.add_argument("--pack", type=Path, default=PACK, help="completions file that the actions are taken from")
+    parser.add_argument("--plot", type=Path, help="write the picture here as well")
+    add_run_options(parser)
+    args = parser.parse_args()
+    if args.steps < 1:
+        raise InputError("--steps", "at least one step")
+    if args.batch < (2 if args.baseline == "batch" else 1):
+        raise InputError("--batch", "the mean of a batch needs two samples or more; else one is enough")
+    if not 0 < args.learning_rate < float("inf"):
+        raise InputError("--learning-rate", "a number above zero")
+    bandit = load_bandit(args.dataset, args.pack, args.id)
+    log, probs = train(bandit, args.baseline, args.steps, args.batch, args.learning_rate, args.seed)
+    variances = variance_table(bandit, ABLATION_BATCH, args.seed)
+    seeds = [args.seed + 1 + number for number in range(ABLATION_SEEDS)]
+    curves = {
+        name: learning_curves(bandit, name, args.steps, ABLATION_BATCH, args.learning_rate, seeds) for name in BASELINES
+    }
+    picture = draw(curves)
+    settings = {name: getattr(args, name) for name in ("steps", "baseline", "batch", "learning_rate", "seed")}
+    summary = {
+        "loop": "C",
+        "mean_reward_before": float(bandit.rewards.mean()),
+        "mean_reward_after": float(probs @ bandit.rewards),
+        "gradient_variance": variances,
+    }
+    lines = [f"prompt: {bandit.example['prompt']}", SIGN_LINE, *map(story, log)]
+    with RunWriter(args.runs_dir) as run:
+        run.write("bandit_train_log.txt", ("\n".join(lines) + "\n").encode())
+        run.write("bandit_train_log.jsonl", b"".join(to_json(asdict(row)) + b"\n" for row in log))
+        run.write("bandit_train.png", picture)
+        run.write(SUMMARY, to_pretty_json(summary))
+        manifest = {
+            "loop": "C",
+            "knob": "policy",
+            "experiment": "bandit_train",
+            "change": declare(args.change, args.parent),
+            "note": args.note,
+            "settings": {**settings, "example": bandit.example["id"]},
+            "scorer": scorer_identity(),
+            "core": core_state(),
+        }
+        folder = run.finish(manifest)
+    if args.plot:
+        args.plot.write_bytes(picture)
+
+    out = console()
+    out.print("Loop C (learning): a policy over five completions, moved by rewards\n")
+    for line in lines[:14]:
+        out.print(line)
+    out.print(f"… {len(log)} rows in {folder / 'bandit_train_log.txt'}\n")
+    rows = table(">action", ">before", ">after", ">reward", "completion", title="Probabilities")
+    for action, text in enumerate(bandit.actions):
+        rows.add_row(
+            str(action), f"{1 / len(probs):.3f}", f"{probs[action]:.3f}", f"{bandit.rewards[action]:g}", visible(text)
+        )
+    out.print(rows)
+    rows = table(
+        ">mean reward", *(f">{name}" for name in BASELINES),
+        title=f"Measured variance of the gradient ({VARIANCE_DRAWS:,} batches of {ABLATION_BATCH}), by baseline",
+    )  # fmt: skip
+    for row in variances:
+        rows.add_row(f"{row['mean_reward']:g}", *(f"{row[name]:.4f}" for name in BASELINES))
+    out.print()
+    out.print(rows)
+    late = variances[-1]
+    out.print("\nWhat to notice:")
+    out.print(
+        f"- Learning moved probability: expected reward {summary['mean_reward_before']:.2f} -> {summary['mean_reward_after']:.2f}."
+    )
+    out.print(
+        "- A baseline changes no direction on average, only the noise: when most answers are right already, it takes"
+    )
+    out.print(f"  the gradient's variance from {late['none']:.4f} to {late['running']:.4f}.")
+    out.print(
+        f"\nRun written to {folder}. Next: look at {folder / 'bandit_train.png'}, and python -m course.policy_gradient_demo"
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

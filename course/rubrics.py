@@ -1,0 +1,130 @@
+"""Deliberately weak rubrics: each has the scorer's signature, one labelled hole, and someone's good reason.
+
+    from course.rubrics import RUBRICS
+    RUBRICS["anywhere"].score(example, "42 42 42")["reward"]
+
+They are here to be exploited. Never measure with one: the strict `course.score` is the instrument, and every
+rubric below pays for something that it refuses.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LIMIT = 10_000
+INTEGER = re.compile(r"-?[0-9]{1,18}")
+LONG_ENOUGH = 40  # characters, for the rubric that pays for length
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """A weak rubric: its name, the reason someone would write it, and the hole that is left open."""
+
+    name: str
+    reason: str
+    hole: str
+    rule: Callable[[str, int], tuple[float, int | None]]
+
+    def score(self, example: Mapping[str, Any], completion: object) -> dict[str, Any]:
+        """The reward under this rubric, in [0, 1], and what it read. Anything that is not text earns 0."""
+        text = completion if isinstance(completion, str) and len(completion) <= LIMIT else ""
+        reward, extracted = self.rule(text, example["expected_answer"])
+        return {"reward": reward, "details": {"rubric": self.name, "extracted": extracted, "hole": self.hole}}
+
+
+def integers(text: str) -> list[int]:
+    return [int(number) for number in INTEGER.findall(text)]
+
+
+def anywhere(text: str, expected: int) -> tuple[float, int | None]:
+    # THE HOLE: every guess in the text counts, so listing many pays.
+    found = expected in integers(text)
+    return float(found), expected if found else None
+
+
+def last_integer(text: str, expected: int) -> tuple[float, int | None]:
+    # THE HOLE: nothing else is looked at: no form, and any text before.
+    found = integers(text)
+    last = found[-1] if found else None
+    return float(last == expected), last
+
+
+def first_line(text: str, expected: int) -> tuple[float, int | None]:
+    # THE HOLE: all that follows the first line is free.
+    match = re.match(r"Final: (-?[0-9]{1,18})(?![0-9])", text)
+    first = int(match[1]) if match else None
+    return float(first == expected), first
+
+
+def substring(text: str, expected: int) -> tuple[float, int | None]:
+    # THE HOLE: the digits of the answer may be part of a longer number.
+    found = str(expected) in text
+    return float(found), expected if found else None
+
+
+def format_only(text: str, expected: int) -> tuple[float, int | None]:
+    # THE HOLE: the number is never compared.
+    match = re.fullmatch(r"Final: (-?[0-9]{1,18})", text.strip())
+    return float(match is not None), int(match[1]) if match else None
+
+
+def length_shaped(text: str, expected: int) -> tuple[float, int | None]:
+    # THE HOLE: once the number is somewhere, every further character pays, up to LONG_ENOUGH.
+    found = expected in integers(text)
+    return min(1.0, len(text) / LONG_ENOUGH) * found, expected if found else None
+
+
+def tolerant(text: str, expected: int) -> tuple[float, int | None]:
+    # THE HOLE: the search may start at any `final`, so several answers are several tries.
+    found = [int(number) for number in re.findall(r"(?i)final\s{0,9}:\s{0,9}(-?[0-9]{1,18})", text)]
+    return float(expected in found), expected if expected in found else None
+
+
+RUBRICS: dict[str, Rubric] = {
+    rubric.name: rubric
+    for rubric in (
+        Rubric(
+            "anywhere",
+            "do not punish a model for its wording: the right number is what matters",
+            "every guess in the text counts, so a list of guesses earns the reward",
+            anywhere,
+        ),
+        Rubric(
+            "last_integer",
+            "models reason first and answer last, so read the last number",
+            "only the last number is read: any text before it is free, and no form is asked for",
+            last_integer,
+        ),
+        Rubric(
+            "first_line",
+            "models ramble on after the answer, so stop reading there",
+            "all that follows the first answer is free, further answers included",
+            first_line,
+        ),
+        Rubric(
+            "substring",
+            "one line of code, and it handles every format",
+            "the digits may be part of a longer number: 1042 holds 42",
+            substring,
+        ),
+        Rubric(
+            "format_only",
+            "teach the format first, correctness later",
+            "the number is never compared, so any number earns the reward",
+            format_only,
+        ),
+        Rubric(
+            "length_shaped",
+            "longer answers show more work, so reward them a little",
+            "once the number is somewhere, more characters earn more, whatever they say",
+            length_shaped,
+        ),
+        Rubric(
+            "tolerant",
+            "white space, case and leading zeros are no mathematics, so ignore them",
+            "any of several answers may be the right one, so more answers are more tries",
+            tolerant,
+        ),
+    )
+}
