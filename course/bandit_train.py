@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from course.bandit import DATASET, PACK, Bandit, exact_gradient, load_bandit, log_prob_gradient, softmax
+from course.bandit import DATASET, PACK, Bandit, load_bandit, log_prob_gradient, softmax
 from course.files import InputError, to_json, to_pretty_json
 from course.measurement import scorer_identity
 from course.pictures import COLOURS, new_figure, png
@@ -52,7 +52,7 @@ class Step:
 
 def sample_action(probs: np.ndarray, uniform: float) -> int:
     """The action whose share of the unit interval holds the number."""
-    return int(min(np.searchsorted(probs.cumsum(), uniform, side="right"), len(probs) - 1))
+    return min(int(np.searchsorted(probs.cumsum(), uniform, side="right")), len(probs) - 1)
 
 
 def train(
@@ -131,25 +131,28 @@ def sampled_gradients(
 
 
 def variance_table(bandit: Bandit, batch: int, seed: int) -> list[dict[str, Any]]:
-    """The measured variance of the gradient for each baseline, at an early, a middle and a late policy."""
+    """The measured variance of the gradient for each baseline, early, midway and late, and with all rewards raised by 1.
+
+    Raising every reward alike changes nothing about which action is better, and nothing about the exact gradient.
+    """
     rng = np.random.default_rng(seed)
     right = bandit.rewards > 0
     rows = []
-    for chance in (0.2, 0.5, 0.9):
-        theta = np.log(np.where(right, chance / right.sum(), (1 - chance) / (~right).sum()))
-        row: dict[str, Any] = {"mean_reward": chance}
-        for baseline in BASELINES:
-            drawn = sampled_gradients(theta, bandit.rewards, baseline, batch, VARIANCE_DRAWS, rng)
-            row[baseline] = float(drawn.var(axis=0).sum())
-        row["exact_gradient_norm"] = float(np.linalg.norm(exact_gradient(theta, bandit.rewards)))
-        rows.append(row)
+    for raised in (0.0, 1.0):
+        for chance in (float(right.mean()), 0.5, 0.9):
+            theta = np.log(np.where(right, chance / right.sum(), (1 - chance) / (~right).sum()))
+            row: dict[str, Any] = {"chance_right": chance, "rewards": f"{raised:g} and {1 + raised:g}"}
+            for baseline in BASELINES:
+                drawn = sampled_gradients(theta, bandit.rewards + raised, baseline, batch, VARIANCE_DRAWS, rng)
+                row[baseline] = float(drawn.var(axis=0).sum())
+            rows.append(row)
     return rows
 
 
 def learning_curves(
-    bandit: Bandit, baseline: str, steps: int, batch: int, learning_rate: float, seeds: Sequence[int]
+    bandit: Bandit, raised: float, baseline: str, steps: int, batch: int, learning_rate: float, seeds: Sequence[int]
 ) -> np.ndarray:
-    """The exact expected reward after each step (seeds, steps + 1), all seeds learning side by side."""
+    """The chance of the right action after each step (seeds, steps + 1), all seeds learning side by side."""
     uniform = np.stack([np.random.default_rng(seed).random((steps, batch)) for seed in seeds])
     theta = np.zeros((len(seeds), len(bandit.actions)))
     running = np.zeros(len(seeds))
@@ -159,7 +162,7 @@ def learning_curves(
         actions = (
             (probs.cumsum(axis=1)[:, None, :] < uniform[:, step, :, None]).sum(axis=2).clip(max=probs.shape[1] - 1)
         )
-        rewards = bandit.rewards[actions]
+        rewards = bandit.rewards[actions] + raised
         b = {"none": np.zeros(len(seeds)), "running": running, "batch": rewards.mean(axis=1)}[baseline]
         scores = np.eye(probs.shape[1])[actions] - probs[:, None, :]
         theta = theta + learning_rate * ((rewards - b[:, None])[..., None] * scores).mean(axis=1)
@@ -169,15 +172,17 @@ def learning_curves(
     return np.stack(curve, axis=1)
 
 
-def draw(curves: dict[str, np.ndarray]) -> bytes:
-    """Learning curves: the median over seeds, and the middle 80 of 100."""
-    figure, (axes,) = new_figure("With and without a baseline: learning, and its spread over seeds")
-    for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
-        low, middle, high = np.quantile(curve, [0.1, 0.5, 0.9], axis=0)
-        axes.plot(middle, color=colour, label=f"baseline: {name}")
-        axes.fill_between(range(len(middle)), low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set(xlabel="step", ylabel="expected reward", ylim=(0, 1.02))
-    axes.legend(loc="lower right")
+def draw(curves: dict[float, dict[str, np.ndarray]]) -> bytes:
+    """Learning curves: the median over seeds, and the middle 80 of 100; one panel for each shift of the rewards."""
+    figure, panels = new_figure("Baselines: learning, and its spread over seeds", panels=len(curves), width=9)
+    for axes, (raised, by_baseline) in zip(panels, curves.items(), strict=True):
+        for colour, (name, curve) in zip(COLOURS, by_baseline.items(), strict=False):
+            low, middle, high = np.quantile(curve, [0.1, 0.5, 0.9], axis=0)
+            axes.plot(middle, color=colour, label=f"baseline: {name}")
+            axes.fill_between(range(len(middle)), low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.set(title=f"rewards {raised:g} and {1 + raised:g}", xlabel="step", ylim=(0, 1.02))
+    panels[0].set_ylabel("chance of the right action")
+    panels[0].legend(loc="lower right")
     return png(figure)
 
 
@@ -204,9 +209,8 @@ def main() -> None:
     log, probs = train(bandit, args.baseline, args.steps, args.batch, args.learning_rate, args.seed)
     variances = variance_table(bandit, ABLATION_BATCH, args.seed)
     seeds = [args.seed + 1 + number for number in range(ABLATION_SEEDS)]
-    curves = {
-        name: learning_curves(bandit, name, args.steps, ABLATION_BATCH, args.learning_rate, seeds) for name in BASELINES
-    }
+    size = (args.steps, ABLATION_BATCH, args.learning_rate, seeds)
+    curves = {up: {name: learning_curves(bandit, up, name, *size) for name in BASELINES} for up in (0.0, 1.0)}
     picture = draw(curves)
     settings = {name: getattr(args, name) for name in ("steps", "baseline", "batch", "learning_rate", "seed")}
     summary = {
@@ -246,26 +250,29 @@ def main() -> None:
             str(action), f"{1 / len(probs):.3f}", f"{probs[action]:.3f}", f"{bandit.rewards[action]:g}", visible(text)
         )
     out.print(rows)
-    rows = table(
-        ">mean reward", *(f">{name}" for name in BASELINES),
-        title=f"Measured variance of the gradient ({VARIANCE_DRAWS:,} batches of {ABLATION_BATCH}), by baseline",
-    )  # fmt: skip
+    title = f"Measured variance of the gradient ({VARIANCE_DRAWS:,} batches of {ABLATION_BATCH} samples), by baseline"
+    rows = table(">chance of the right action", "rewards", *(f">{name}" for name in BASELINES), title=title)
     for row in variances:
-        rows.add_row(f"{row['mean_reward']:g}", *(f"{row[name]:.4f}" for name in BASELINES))
+        rows.add_row(f"{row['chance_right']:.1f}", row["rewards"], *(f"{row[name]:.4f}" for name in BASELINES))
     out.print()
     out.print(rows)
-    late = variances[-1]
+    before, after = summary["mean_reward_before"], summary["mean_reward_after"]
+    early, late, raised = variances[0], variances[2], variances[3]
     out.print("\nWhat to notice:")
+    out.print(f"- Learning moved probability itself: the expected reward went from {before:.2f} to {after:.2f}.")
+    out.print("- On average the baseline changes nothing; it changes the noise. Early on it takes the gradient's")
     out.print(
-        f"- Learning moved probability: expected reward {summary['mean_reward_before']:.2f} -> {summary['mean_reward_after']:.2f}."
+        f"  variance from {early['none']:.4f} to {early['running']:.4f}, and with all rewards raised by 1, a change that"
     )
     out.print(
-        "- A baseline changes no direction on average, only the noise: when most answers are right already, it takes"
+        f"  means nothing, from {raised['none']:.4f} to {raised['running']:.4f}: without a baseline, everything looks good."
     )
-    out.print(f"  the gradient's variance from {late['none']:.4f} to {late['running']:.4f}.")
+    out.print("- It is no law. With rewards of 0 and 1 and a policy that is nearly always right, none is quieter")
     out.print(
-        f"\nRun written to {folder}. Next: look at {folder / 'bandit_train.png'}, and python -m course.policy_gradient_demo"
+        f"  ({late['none']:.4f} against {late['running']:.4f}): rewards of 0 push nothing then, the rare failures included."
     )
+    out.print(f"\nRun written to {folder}; look at {folder / 'bandit_train.png'}")
+    out.print("Next: python -m course.policy_gradient_demo --slow")
 
 
 if __name__ == "__main__":
