@@ -21,10 +21,9 @@ import numpy as np
 
 from course.bandit import DATASET, PACK, Bandit, load_bandit, log_prob_gradient, softmax
 from course.files import InputError, to_json, to_pretty_json
-from course.measurement import scorer_identity
+from course.measurement import experiment
 from course.pictures import COLOURS, new_figure, png
-from course.runs import SUMMARY, RunWriter, add_run_options, declare
-from course.seal import core_state
+from course.runs import SUMMARY, RunWriter, add_run_options
 from course.terminal import console, run_command, table, visible
 
 BASELINES = ("none", "running", "batch")
@@ -131,9 +130,10 @@ def sampled_gradients(
 
 
 def variance_table(bandit: Bandit, batch: int, seed: int) -> list[dict[str, Any]]:
-    """The measured variance of the gradient for each baseline, early, midway and late, and with all rewards raised by 1.
+    """The measured variance of the gradient for each baseline, early, midway and late.
 
-    Raising every reward alike changes nothing about which action is better, and nothing about the exact gradient.
+    Then again with all rewards raised by 1, which changes nothing about which action is better, nor about the exact
+    gradient.
     """
     rng = np.random.default_rng(seed)
     right = bandit.rewards > 0
@@ -212,7 +212,10 @@ def main() -> None:
     size = (args.steps, ABLATION_BATCH, args.learning_rate, seeds)
     curves = {up: {name: learning_curves(bandit, up, name, *size) for name in BASELINES} for up in (0.0, 1.0)}
     picture = draw(curves)
-    settings = {name: getattr(args, name) for name in ("steps", "baseline", "batch", "learning_rate", "seed")}
+    settings: dict[str, Any] = {
+        name: getattr(args, name) for name in ("steps", "baseline", "batch", "learning_rate", "seed")
+    }
+    settings["example"] = bandit.example["id"]
     summary = {
         "loop": "C",
         "mean_reward_before": float(bandit.rewards.mean()),
@@ -225,17 +228,7 @@ def main() -> None:
         run.write("bandit_train_log.jsonl", b"".join(to_json(asdict(row)) + b"\n" for row in log))
         run.write("bandit_train.png", picture)
         run.write(SUMMARY, to_pretty_json(summary))
-        manifest = {
-            "loop": "C",
-            "knob": "policy",
-            "experiment": "bandit_train",
-            "change": declare(args.change, args.parent),
-            "note": args.note,
-            "settings": {**settings, "example": bandit.example["id"]},
-            "scorer": scorer_identity(),
-            "core": core_state(),
-        }
-        folder = run.finish(manifest)
+        folder = run.finish({"experiment": "bandit_train", **experiment(args, "C", "policy", settings)})
     if args.plot:
         args.plot.write_bytes(picture)
 
@@ -258,18 +251,15 @@ def main() -> None:
     out.print(rows)
     before, after = summary["mean_reward_before"], summary["mean_reward_after"]
     early, late, raised = variances[0], variances[2], variances[3]
-    out.print("\nWhat to notice:")
-    out.print(f"- Learning moved probability itself: the expected reward went from {before:.2f} to {after:.2f}.")
-    out.print("- On average the baseline changes nothing; it changes the noise. Early on it takes the gradient's")
     out.print(
-        f"  variance from {early['none']:.4f} to {early['running']:.4f}, and with all rewards raised by 1, a change that"
-    )
-    out.print(
-        f"  means nothing, from {raised['none']:.4f} to {raised['running']:.4f}: without a baseline, everything looks good."
-    )
-    out.print("- It is no law. With rewards of 0 and 1 and a policy that is nearly always right, none is quieter")
-    out.print(
-        f"  ({late['none']:.4f} against {late['running']:.4f}): rewards of 0 push nothing then, the rare failures included."
+        f"""
+What to notice:
+- Learning moved probability itself: the expected reward went from {before:.2f} to {after:.2f}.
+- On average a baseline changes nothing; it changes the noise. Early on it takes the gradient's variance from
+  {early["none"]:.4f} to {early["running"]:.4f}; and with all rewards raised by 1, a change that means nothing, from
+  {raised["none"]:.4f} to {raised["running"]:.4f}. Without a baseline, everything looks good.
+- It is no law. With rewards of 0 and 1 and a policy that is nearly always right, none is quieter: {late["none"]:.4f}
+  against {late["running"]:.4f}. Without a baseline a reward of 0 pushes nothing, so the rare failures make no noise."""
     )
     out.print(f"\nRun written to {folder}; look at {folder / 'bandit_train.png'}")
     out.print("Next: python -m course.policy_gradient_demo --slow")

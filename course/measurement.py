@@ -4,6 +4,7 @@
 finished run, so a run is believed because it can be remade and not because it says so.
 """
 
+import argparse
 from collections.abc import Iterable, Iterator
 from copy import copy
 from itertools import zip_longest
@@ -15,8 +16,9 @@ import msgspec
 from course import score as scorer
 from course.datasets import CompletionsFile, Dataset, Example, Sidecar, load_dataset
 from course.files import InputError, read_json, sha256_file
-from course.runs import RESULTS, SUMMARY, Result, damage, load_manifest, load_results
+from course.runs import RESULTS, SUMMARY, Result, damage, declare, load_manifest, load_results
 from course.score import score
+from course.seal import core_state
 from course.stats import Tally
 
 REMEMBERED = 50_000  # completions whose score is kept for when they come again
@@ -27,6 +29,22 @@ REASONS = {**scorer.CODES, MISSING: "the example has no completion"}
 def scorer_identity() -> dict[str, str]:
     """Which instrument this is: the version of its spec and the hash of its source."""
     return {"spec_version": scorer.SPEC_VERSION, "sha256": sha256_file(Path(str(scorer.__file__)))}
+
+
+def experiment(args: argparse.Namespace, loop: str, knob: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of a demo: its loop and the knob it turns, its settings, the scorer, the state of the core.
+
+    `args` are those of `add_run_options`.
+    """
+    return {
+        "loop": loop,
+        "knob": knob,
+        "change": declare(args.change, args.parent),
+        "note": args.note,
+        "settings": settings,
+        "scorer": scorer_identity(),
+        "core": core_state(),
+    }
 
 
 def provenance(dataset: Dataset, completions: CompletionsFile, sidecar: Sidecar | None) -> dict[str, Any]:
