@@ -185,8 +185,9 @@ def main() -> None:
         shown.add_row(f"{p:.3f}", f"{r:.3f}", f"{t:g}", text)
     out.print(shown)
     out.print()
-    shown = table(">beta", ">mean reward", ">kl", ">true value", ">loophole", ">learner off by", "top actions",
-                  title="From a strong leash to a weak one (closed form; the learner's total variation from it)")  # fmt: skip
+    title = "From a strong leash to a weak one (closed form; the learner's total variation from it)"
+    columns = (">beta", ">mean reward", ">kl", ">true value", ">loophole", ">learner off by", "top actions")
+    shown = table(*columns, title=title)
     for row in rows:
         top = ", ".join(f"{shortened(name)} {p:.2f}" for name, p in row["top_actions"])
         numbers = [f"{row[name]:.3f}" for name in ("mean_reward", "kl", "true_value", "loophole")]
@@ -202,9 +203,8 @@ What to notice:
 - The true value goes its own way: {before:.2f} under the reference, {peak["true_value"]:.2f} at its best (beta \
 {peak["beta"]:g}), {weak["true_value"]:.2f} at the end.
   Past its best, more reward means less of what was wanted.
-- The loophole begins with a probability of {reference[LOOPHOLE]:g} and ends with {weak["loophole"]:.2f}. The leash does not know \
-which behaviour is
-  wrong; it makes dear what the reference hardly ever does. With a wrong reward it buys time, not truth.
+- The loophole goes from a probability of {reference[LOOPHOLE]:g} to {weak["loophole"]:.2f}. The leash does not know which
+  behaviour is wrong; it makes dear what the reference hardly ever does. With a wrong reward it buys time, not truth.
 
 Run written to {folder}; look at {folder / "kl_tradeoff.png"}
 Next: python -m course.select_or_learn"""
