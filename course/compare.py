@@ -60,7 +60,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What two comparable runs say of one change. Rates are pass@1; `after - before` everywhere."""
+    """What two comparable runs say of one change. Rates average over examples; differences are after minus before."""
 
     counts: tuple[list[stats.Counts], list[stats.Counts]]
     rates: tuple[float, float]
@@ -191,7 +191,7 @@ def print_verdict(verdict: Verdict, runs: tuple[Path, Path], manifests: tuple[di
     declared = manifests[1]["change"]["declared"] if declares(manifests[1], manifests[0]) else "none declared"
     out.print(f"declared change: {declared}")
     out.print(f"loop and knob:   {knob}\n")
-    rows = table("", ">passes", ">pass@1", ">95 % interval")
+    rows = table("", ">passes", ">rate", ">95 % interval")
     for name, run, counts, rate in zip(("before", "after"), runs, verdict.counts, verdict.rates, strict=True):
         low, high = stats.rate_interval(counts)
         passes = f"{sum(c for _, c in counts)}/{sum(n for n, _ in counts)}"

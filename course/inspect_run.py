@@ -18,7 +18,7 @@ from rich.console import Console
 
 from course.files import InputError, read_json
 from course.measurement import REASONS
-from course.runs import SUMMARY, Result, list_runs, load_manifest, load_results
+from course.runs import RESULTS, SUMMARY, Result, list_runs, load_manifest, load_results
 from course.terminal import console, percent, run_command, table, unusual_characters, visible
 
 
@@ -64,7 +64,7 @@ def print_runs(runs_dir: Path) -> None:
     if not runs:
         out.print(f"no runs in {runs_dir} yet. Make one: make eval")
         return
-    rows = table("run", "loop", "dataset", "scorer", "sampling", "change", ">pass rate")
+    rows = table("run", "loop", "data set or demo", "scorer", "sampling", "change", ">pass rate")
     unreadable = []
     for run in runs:
         try:
@@ -76,13 +76,15 @@ def print_runs(runs_dir: Path) -> None:
     out.print(rows)
     for problem in unreadable:
         out.print(f"unreadable: {problem}")
-    out.print(f"Next: python -m course.inspect_run --run {runs[-1]} --only-fails --top-k 5")
+    measured = [run for run in runs if (run / RESULTS).is_file()]
+    if measured:
+        out.print(f"Next: python -m course.inspect_run --run {measured[-1]} --only-fails --top-k 5")
 
 
 def describe(manifest: dict[str, Any], summary: dict[str, Any]) -> list[str]:
     """One row of the table of runs, without the run's name."""
     sampling, change = manifest.get("sampling"), manifest.get("change")
-    how = "unknown"
+    how = "unknown" if "dataset" in manifest else "none"
     if sampling:
         how = f"{manifest['policy']['name']} T={sampling['temperature']:g} top_p={sampling['top_p']:g}"
         how += f" n={sampling['samples_per_prompt']} seed={sampling['seed']}"
@@ -95,7 +97,8 @@ def describe(manifest: dict[str, Any], summary: dict[str, Any]) -> list[str]:
         if "pass_rate" in summary
         else "none"
     )
-    return [manifest["loop"], manifest["dataset"]["name"], scorer, how, since, rate]
+    what = manifest["dataset"]["name"] if "dataset" in manifest else manifest["experiment"]
+    return [manifest["loop"], what, scorer, how, since, rate]
 
 
 def main() -> None:
@@ -116,7 +119,10 @@ def main() -> None:
     for name, k in (("--top-k", args.top_k), ("--bottom-k", args.bottom_k)):
         if k is not None and k < 1:
             raise InputError(name, f"at least 1, not {k}")
-    load_manifest(args.run)
+    if RESULTS not in load_manifest(args.run)["files"]:
+        raise InputError(
+            args.run, f"it is a demo's run and holds no {RESULTS}; its log and its summary.json can be read as they are"
+        )
     known = {result.details["code"] for result in load_results(args.run)} - {None}
     if args.code is not None and args.code not in REASONS:
         raise InputError("--code", f"unknown code {args.code!r}; this run has: {', '.join(sorted(known)) or 'none'}")

@@ -194,7 +194,7 @@ def main() -> None:
         shown.add_row(f"{row['beta']:g}", *numbers, f"{row['total_variation']:.0e}", top)
     out.print(shown)
     peak = max(rows, key=lambda row: row["true_value"])
-    strong, weak, before = rows[0], rows[-1], float(reference @ truth)
+    strong, weak, before, rare = rows[0], rows[-1], float(reference @ truth), reference[LOOPHOLE]
     out.print(
         f"""
 What to notice:
@@ -203,7 +203,7 @@ What to notice:
 - The true value goes its own way: {before:.2f} under the reference, {peak["true_value"]:.2f} at its best (beta \
 {peak["beta"]:g}), {weak["true_value"]:.2f} at the end.
   Past its best, more reward means less of what was wanted.
-- The loophole goes from a probability of {reference[LOOPHOLE]:g} to {weak["loophole"]:.2f}. The leash does not know which
+- The loophole goes from a probability of {rare:g} to {weak["loophole"]:.2f}. The leash does not know which
   behaviour is wrong; it makes dear what the reference hardly ever does. With a wrong reward it buys time, not truth.
 
 Run written to {folder}; look at {folder / "kl_tradeoff.png"}

@@ -160,8 +160,8 @@ def summed_otherwise(run: Path) -> Iterator[str]:
         return
     stored, again = read_json(run / SUMMARY), summarise(load_results(run))
     for name, value in again.items():
-        if stored.get(name) != value:
-            yield f"{SUMMARY}, {name}: it says {stored.get(name)}, the results give {value}"
+        if name in stored and stored[name] != value:
+            yield f"{SUMMARY}, {name}: it says {stored[name]}, the results give {value}"
 
 
 def unlike_the_source(run: Path, manifest: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -175,6 +175,9 @@ def unlike_the_source(run: Path, manifest: dict[str, Any]) -> tuple[list[str], l
     dataset = load_dataset(paths["dataset"])
     wrong = []
     originals = measure(dataset, CompletionsFile(paths["completions"], dataset.examples))
+    if manifest.get("selection"):  # a run of Loop B holds the chosen samples alone
+        chosen = {(result.id, result.sample) for result in load_results(run)}
+        originals = (result for result in originals if (result.id, result.sample) in chosen)
     stored = load_results(run)
     for number, (one, other) in enumerate(zip_longest(originals, stored), start=1):
         if one is None or other is None:

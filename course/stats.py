@@ -41,6 +41,19 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
 
+def pass_hat_k(n: int, c: int, k: int) -> float:
+    """Chance that all of k samples pass (pass^k), unbiased, from c passes among n: C(c, k) / C(n, k).
+
+    Raises ValueError unless 0 <= c <= n and 1 <= k <= n.
+    """
+    return 1.0 - pass_at_k(n, n - c, k)
+
+
+def mean_pass_hat_k(counts: Sequence[Counts], k: int) -> float:
+    """pass^k averaged over examples, each example counting once."""
+    return math.fsum(pass_hat_k(n, c, k) for n, c in counts) / len(counts)
+
+
 def mean_pass_at_k(counts: Sequence[Counts], k: int) -> float:
     """pass@k averaged over examples, each example counting once."""
     kinds = Counter(counts)

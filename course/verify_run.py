@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from course.measurement import verify
+from course.runs import RESULTS
 from course.terminal import DONE, FOUND, console, run_command
 
 SHOWN = 50
@@ -34,7 +35,10 @@ def main() -> int:
             f"{args.run}: TAMPERED OR DAMAGED, {len(wrong)} findings. Do not trust its numbers; make the run again."
         )
         return FOUND
-    out.print(f"{args.run}: verified. Every hash fits, and every score and the summary were remade and agree.")
+    if (args.run / RESULTS).is_file():
+        out.print(f"{args.run}: verified. Every hash fits, and every score and the summary were remade and agree.")
+    else:
+        out.print(f"{args.run}: verified. Every hash fits; the run holds no completions to score again.")
     return DONE
 
 
