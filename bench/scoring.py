@@ -2,8 +2,9 @@
 
     python -m bench.scoring            (make bench)
 
-The floor reads the completions, parses each row, and writes it again, without scoring, hashing or details.
-An evaluation does all of that as well; the ratio of the two is what its honesty costs.
+A floor reads the completions, parses each row and writes one, without scoring. There are three: the fastest library
+copying rows that it does not check; the course's own strict reader, writing rows as long as a run's; and Python's
+`json`. An evaluation does what the second does, and scores, hashes and sums up besides.
 """
 
 import argparse
@@ -23,14 +24,44 @@ from course.terminal import console, run_command, table
 ROOT = Path(__file__).resolve().parents[1]
 DATASET = ROOT / "data" / "datasets" / "math_train.jsonl"
 EXAMPLE = {"id": "x", "prompt": "Compute 17*19.", "expected_answer": 323}
-FLOOR = """
+BARE = """
 import sys, msgspec
 from course.datasets import Completion
 decode, encode = msgspec.json.Decoder(Completion).decode, msgspec.json.Encoder().encode
-with open(sys.argv[1], "rb", buffering=1 << 20) as source, open(sys.argv[2], "wb", buffering=1 << 20) as target:
+with open(sys.argv[2], "rb") as source, open(sys.argv[3], "wb", buffering=1 << 20) as target:
     for line in source:
         target.write(encode(decode(line)) + b"\\n")
 """
+STRICT = """
+import sys
+from pathlib import Path
+from course.datasets import CompletionsFile, load_dataset
+from course.files import to_json
+from course.measurement import score_one
+from course.runs import Result
+examples = load_dataset(Path(sys.argv[1])).examples
+details = score_one(next(iter(examples.values())), 0, "").details
+with open(sys.argv[3], "wb", buffering=1 << 20) as target:
+    for row in CompletionsFile(Path(sys.argv[2]), examples):
+        example = examples[row.id]
+        result = Result(row.id, row.sample, example["prompt"], example["expected_answer"], row.completion, 0.0, details)
+        target.write(to_json(result) + b"\\n")
+"""
+JSON = """
+import json, sys
+examples = {row["id"]: row for row in map(json.loads, open(sys.argv[1]))}
+with open(sys.argv[2]) as source, open(sys.argv[3], "w") as target:
+    for line in source:
+        row = json.loads(line)
+        target.write(json.dumps({**examples[row["id"]], **row, "reward": 0.0, "details": {}}) + "\\n")
+"""
+MEANINGS = {
+    "copy": "floor: each row copied by msgspec, unchecked",
+    "strict": "floor: read strictly, full result rows written",
+    "json": "floor: read and written by Python's json",
+    "eval": "eval: all of it, scored, hashed, summed up",
+}
+FLOORS = {"copy": BARE, "strict": STRICT, "json": JSON}
 PEAK = """
 import resource, runpy, sys
 sys.argv = sys.argv[1:]
@@ -101,40 +132,34 @@ def timed(*words: str) -> tuple[float, float]:
 
 
 def evaluation_table(sizes: list[int], repeats: int) -> None:
-    """An evaluation, end to end, beside the floor, start-up included; the best of some repeats each, taken in turn."""
-    rows = table(
-        ">completions",
-        ">floor rows/s",
-        ">eval rows/s",
-        ">eval/floor",
-        ">floor MB",
-        ">eval MB",
-        title="Evaluation, end to end",
-    )
+    """An evaluation, end to end, beside the floors, start-up included: the best of some repeats, taken in turn."""
+    columns = (">completions", "what", ">rows/s", ">eval / this", ">peak MB")
+    rows = table(*columns, title="Evaluation, end to end, beside reading, parsing and writing without scoring")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        floor = folder / "floor.py"
-        floor.write_text(FLOOR, encoding="utf-8")
+        for floor, code in FLOORS.items():
+            (folder / f"{floor}.py").write_text(code, encoding="utf-8")
         for size in sizes:
             completions = folder / f"completions_{size}.jsonl"
             write_completions(completions, size)
-            floors, evals = [], []
+            files = (str(DATASET), str(completions))
+            calls = {floor: [str(folder / f"{floor}.py"), *files, str(folder / "floor.jsonl")] for floor in FLOORS}
+            options = ("--dataset", files[0], "--completions", files[1], "--runs-dir", str(folder / "runs"))
+            calls["eval"] = ["course.eval", *options]
+            taken: dict[str, list[tuple[float, float]]] = {what: [] for what in calls}
             for _ in range(repeats):
-                floors.append(timed(str(floor), str(completions), str(folder / "floor.jsonl")))
-                words = (
-                    "--dataset",
-                    str(DATASET),
-                    "--completions",
-                    str(completions),
-                    "--runs-dir",
-                    str(folder / "runs"),
+                for what, words in calls.items():
+                    taken[what].append(timed(*words))
+            best = {what: min(seconds for seconds, _ in found) for what, found in taken.items()}
+            for what, found in taken.items():
+                memory = max(mb for _, mb in found)
+                rows.add_row(
+                    f"{size:,}",
+                    MEANINGS[what],
+                    f"{size / best[what]:,.0f}",
+                    f"{best[what] / best['eval']:.2f}",
+                    f"{memory:.0f}",
                 )
-                evals.append(timed("course.eval", *words))
-            base, full = min(seconds for seconds, _ in floors), min(seconds for seconds, _ in evals)
-            rows.add_row(
-                f"{size:,}", f"{size / base:,.0f}", f"{size / full:,.0f}", f"{base / full:.2f}",
-                f"{max(mb for _, mb in floors):.0f}", f"{max(mb for _, mb in evals):.0f}",
-            )  # fmt: skip
     console().print(rows)
 
 

@@ -158,10 +158,13 @@ def write_whole(path: Path, data: bytes) -> None:
         raise InputError(path, f"cannot write: {reason_of(error)}") from None
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 def to_json(value: Any) -> bytes:
     """Compact JSON, keys in the order given. Lone surrogates are written as escapes."""
     try:
-        return msgspec.json.encode(value)
+        return _encode(value)
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode("ascii")
 

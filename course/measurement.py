@@ -6,7 +6,6 @@ finished run, so a run is believed because it can be remade and not because it s
 
 import argparse
 from collections.abc import Iterable, Iterator
-from copy import copy
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -74,8 +73,9 @@ def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
                 known.clear()
             result = known[key] = score_one(dataset.examples[row.id], row.sample, row.completion)
         elif result.sample != row.sample:
-            result = copy(result)
-            result.sample = row.sample
+            result = Result(
+                row.id, row.sample, result.prompt, result.expected_answer, row.completion, result.reward, result.details
+            )
         yield result
     for example_id, samples in completions.seen.items():
         if not samples:

@@ -153,32 +153,37 @@ class Tally:
     """Counts a run's results as they come, and sums them up. Memory grows with the examples, not the rows."""
 
     def __init__(self) -> None:
-        self.samples: Counter[str] = Counter()
-        self.passes: Counter[str] = Counter()
-        self.failures: Counter[str] = Counter()
+        self.cells: Counter[tuple[str, str | None]] = Counter()  # by example and code; None is a pass
         self.reward = 0.0
 
     def add(self, example_id: str, reward: float, code: str | None) -> None:
-        self.samples[example_id] += 1
+        self.cells[example_id, code] += 1
         self.reward += reward
-        if code is None:
-            self.passes[example_id] += 1
-        else:
-            self.failures[code] += 1
 
     def counts(self) -> list[Counts]:
-        """(samples, passes) of each example, in order."""
-        return [(n, self.passes[key]) for key, n in self.samples.items()]
+        """(samples, passes) of each example."""
+        samples: Counter[str] = Counter()
+        for (example_id, _), many in self.cells.items():
+            samples[example_id] += many
+        return [(n, self.cells.get((example_id, None), 0)) for example_id, n in samples.items()]
+
+    def failures(self) -> dict[str, int]:
+        """How many failed with each code, in the order of the codes' names."""
+        found: Counter[str] = Counter()
+        for (_, code), many in self.cells.items():
+            if code is not None:
+                found[code] += many
+        return dict(sorted(found.items()))
 
     def summary(self) -> dict[str, Any]:
         """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name."""
-        counts = self.counts()
-        samples, passes = sum(self.samples.values()), sum(self.passes.values())
-        fewest = min(self.samples.values())
+        counts, failures = self.counts(), self.failures()
+        samples, passes = sum(n for n, _ in counts), sum(c for _, c in counts)
+        fewest = min(n for n, _ in counts)
         low, high = rate_interval(counts)
         return {
             "examples": len(counts),
-            "completions": samples - self.failures["missing_completion"],
+            "completions": samples - failures.get("missing_completion", 0),
             "scored": samples,
             "passes": passes,
             "pass_rate": passes / samples,
@@ -187,7 +192,7 @@ class Tally:
             "pass_at_1_interval": [low, high],
             "pass_at_1_standard_error": clustered_error(counts),
             "pass_at_k": {str(k): mean_pass_at_k(counts, k) for k in powers_of_two(fewest)},
-            "failures": dict(sorted((c, n) for c, n in self.failures.items() if n)),
+            "failures": failures,
         }
 
 
