@@ -151,6 +151,12 @@ def pretrain(seed: int, steps: int, batch: int, out: Path, state_file: Path, pro
     return loss.item()
 
 
+def merged_digits_tokenizer() -> Tokenizer:
+    """The tokenizer that π0 does not have: trained on the same texts, digits merged like any other characters."""
+    texts = (text for _, *pair in texts_of_step(SEED, -1, TOKENIZER_TEXTS) for text in pair)
+    return bpe.train(texts, digits_apart=False, vocab_size=1500)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m course.policy.pretrain", description="Pre-train the policy π0.")
     parser.add_argument("--out", type=Path, default=Path("data/policy/pi0"), help="the checkpoint folder to write")
@@ -160,7 +166,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--merged-digits", action="store_true", help="only write the tokenizer that merges digits")
     args = parser.parse_args()
+    if args.merged_digits:
+        merged_digits_tokenizer().save(str(args.out / "tokenizer.json"))
+        return
     columns = (
         TextColumn("{task.description}"),
         MofNCompleteColumn(),

@@ -17,15 +17,15 @@ END = "<|end|>"
 VOCAB_SIZE = 512
 
 
-def train(texts: Iterable[str]) -> Tokenizer:
-    """Learn the merges from the texts."""
+def train(texts: Iterable[str], digits_apart: bool = True, vocab_size: int = VOCAB_SIZE) -> Tokenizer:
+    """Learn the merges from the texts. With `digits_apart` no digit is ever merged with anything."""
     tokenizer = Tokenizer(BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
+    by_words = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    digits = [pre_tokenizers.Digits(individual_digits=True)] if digits_apart else []
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*digits, by_words])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = BpeTrainer(
-        vocab_size=VOCAB_SIZE,
+        vocab_size=vocab_size,
         special_tokens=[END, ANSWER],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,

@@ -1,0 +1,160 @@
+"""Draw the four diagrams of the course into `docs/diagrams/`.
+
+    python -m course.diagrams
+
+Tokens, scores and rates in them are real: the shipped tokenizer's, the scorer's, and those of the shipped rollouts.
+The drift of a policy and Goodhart's curve are schematic here, and say so.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from tokenizers import Tokenizer
+
+from course.bandit import DATASET, PACK
+from course.datasets import CompletionsFile, load_dataset
+from course.files import write_whole
+from course.measurement import measure
+from course.pictures import COLOURS, new_figure, png
+from course.score import score
+from course.terminal import console, run_command
+
+TOKENIZER = Path(__file__).resolve().parents[1] / "data" / "policy" / "pi0" / "tokenizer.json"
+EXAMPLE = {"id": "17*19", "prompt": "Compute 17*19.", "expected_answer": 323}
+COMPLETION = "Final: 323"
+
+
+def box(axes: Axes, x: float, y: float, text: str, colour: str = "white", size: float = 9) -> None:
+    """A box of text, centred."""
+    shape = {"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "#444444"}
+    axes.text(x, y, text, ha="center", va="center", fontsize=size, bbox=shape)
+
+
+def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = "#444444") -> None:
+    axes.annotate("", xy=end, xytext=start, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.3})
+
+
+def blank(axes: Axes, width: float, height: float) -> None:
+    """A sheet without axes."""
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+
+
+def distribution_shift() -> bytes:
+    """Two clouds drifting apart, and frozen samples of the first alone."""
+    rng = np.random.default_rng(0)
+    figure, (axes,) = new_figure("Frozen data sees where the policy was, not where it goes (schematic)", height=4.2)
+    before = rng.normal([0, 0], [1.0, 0.8], size=(900, 2))
+    after = rng.normal([3.4, 1.2], [0.9, 0.7], size=(900, 2))
+    axes.scatter(before[:, 0], before[:, 1], s=5, color=COLOURS[0], alpha=0.18, linewidth=0)
+    axes.scatter(after[:, 0], after[:, 1], s=5, color=COLOURS[1], alpha=0.18, linewidth=0)
+    axes.scatter(before[:40, 0], before[:40, 1], s=26, facecolor="white", edgecolor=COLOURS[0], linewidth=1.4)
+    axes.annotate("", xy=(2.6, 1.5), xytext=(0.7, 0.8), arrowprops={"arrowstyle": "-|>", "color": "#444444", "lw": 2})
+    axes.text(1.35, 1.75, "learning", fontsize=10)
+    axes.text(-0.2, -2.75, "π0: completions before learning", color=COLOURS[0], ha="center", fontsize=10)
+    axes.text(-0.2, -3.2, "circles: the frozen rollouts", color=COLOURS[0], ha="center", fontsize=9)
+    axes.text(3.5, -1.35, "πt: after t updates", color=COLOURS[1], ha="center", fontsize=10)
+    axes.text(4.1, 3.3, "blind spot: πt's habits here,\nnot one frozen sample", ha="center", fontsize=9)
+    arrow(axes, (4.1, 3.2), (3.9, 2.0))
+    axes.set(xlim=(-4, 7), ylim=(-3.6, 4.2), xticks=[], yticks=[], xlabel="the space of completions")
+    axes.grid(visible=False)
+    return png(figure)
+
+
+def gain_knob(pass_rate: float) -> bytes:
+    """One advantage multiplies the gradient of every token's log-probability."""
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    tokens = [COMPLETION[a:b].replace(" ", "␣") for a, b in tokenizer.encode(COMPLETION).offsets]
+    reward = score(EXAMPLE, COMPLETION)["reward"]
+    advantage = reward - pass_rate
+    figure, (axes,) = new_figure("One reward, every token: the advantage as a gain knob", width=9, height=4.2)
+    blank(axes, 12, 6)
+    box(axes, 1.0, 4.8, f"prompt\n{EXAMPLE['prompt']}", "#eef3f8", 8)
+    places = np.linspace(3.0, 8.2, len(tokens))
+    for number, (x, token) in enumerate(zip(places, tokens, strict=True), start=1):
+        box(axes, x, 4.8, token, "#dceaf5", 11)
+        axes.text(x, 5.45, f"y{number}", ha="center", fontsize=8, color="#666666")
+        box(axes, x, 1.4, f"∇ log π(y{number})", "#fbe9dd", 7)
+        arrow(axes, (x, 1.95), (x, 4.35), COLOURS[1])
+    arrow(axes, (2.0, 4.8), (2.6, 4.8))
+    box(axes, 10.6, 4.8, f"score()\nreward {reward:g}", "#e3f1e9")
+    arrow(axes, (8.6, 4.8), (9.7, 4.8))
+    box(axes, 10.6, 3.0, f"advantage A\n{reward:g} − {pass_rate:.2f} = {advantage:+.2f}", "#f7e3ef")  # noqa: RUF001
+    arrow(axes, (10.6, 4.2), (10.6, 3.6))
+    axes.plot([10.6, 10.6, 3.0], [2.4, 0.6, 0.6], color=COLOURS[3], lw=1.6)
+    for x in places:
+        arrow(axes, (x, 0.6), (x, 1.05), COLOURS[3])
+    axes.text(6.8, 0.15, "the same A multiplies every token's gradient", ha="center", fontsize=9, color=COLOURS[3])
+    axes.text(5.6, 3.1, "update: θ + learning rate · A · Σ ∇ log π(yt)", ha="center", fontsize=9, color=COLOURS[1],
+              bbox={"facecolor": "white", "edgecolor": "none"})  # fmt: skip
+    return png(figure)
+
+
+def token_text_boundary() -> bytes:
+    """From logits to reward, and the line that no gradient crosses."""
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    ids = " ".join(str(number) for number in tokenizer.encode(COMPLETION).ids)
+    outcome = score(EXAMPLE, COMPLETION)
+    figure, (axes,) = new_figure("The boundary between tokens and text", width=7, height=5.6)
+    blank(axes, 10, 12)
+    stack = (
+        (11.2, "policy: logits over the vocabulary", "#dceaf5", ""),
+        (9.5, "token ids", "#dceaf5", ids),
+        (7.8, "detokenize", "#eeeeee", ""),
+        (6.1, "completion, as text", "#e3f1e9", f"`{COMPLETION}`"),
+        (4.4, "parse: is it in form?", "#e3f1e9", f"extracted {outcome['details']['extracted']}"),
+        (2.7, "check: is it the expected answer?", "#e3f1e9", f"expected {outcome['details']['expected']}"),
+        (1.0, "reward", "#f7e3ef", f"{outcome['reward']:g}"),
+    )
+    for (y, text, colour, value), following in zip(stack, [*stack[1:], None], strict=True):
+        box(axes, 3.6, y, text, colour, 10)
+        axes.text(6.6, y, value, va="center", fontsize=10, family="monospace")
+        if following:
+            arrow(axes, (3.6, y - 0.5), (3.6, following[0] + 0.5))
+    axes.plot([0.2, 9.8], [8.65, 8.65], "--", color="#888888")
+    axes.text(9.8, 8.85, "above: gradients live here", ha="right", fontsize=9, color="#444444")
+    axes.text(
+        9.8, 8.15, "below: the verifier lives here, and no gradient passes", ha="right", fontsize=9, color="#444444"
+    )
+    return png(figure)
+
+
+def goodhart() -> bytes:
+    """The proxy keeps rising; the true goal does not."""
+    figure, (axes,) = new_figure("Goodhart's curve (schematic)")
+    steps = np.linspace(0, 100, 300)
+    proxy = 0.25 + 0.7 * (1 - np.exp(-steps / 30))
+    true = 0.25 + 0.45 * (1 - np.exp(-steps / 18)) - 0.62 / (1 + np.exp(-(steps - 62) / 9))
+    parting = steps[np.argmax(true)]
+    axes.axvspan(parting, 100, color=COLOURS[3], alpha=0.08)
+    axes.plot(steps, proxy, color=COLOURS[0], lw=2, label="proxy: the reward that is optimised")
+    axes.plot(steps, true, color=COLOURS[2], lw=2, label="true goal: what was wanted")
+    axes.axvline(parting, color="#888888", ls="--", lw=1)
+    axes.text(parting + 2, 0.06, "reward hacking regime", color=COLOURS[3], fontsize=10)
+    axes.text(parting - 2, 0.16, "here they part", ha="right", fontsize=9)
+    axes.set(xlabel="optimisation pressure (steps)", ylabel="reward", ylim=(0, 1.2), xticks=[])
+    axes.legend(loc="upper left", fontsize=9)
+    return png(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m course.diagrams", description="Draw the diagrams of the course.")
+    parser.add_argument("--out-dir", type=Path, default=Path("docs/diagrams"))
+    args = parser.parse_args()
+    dataset = load_dataset(DATASET)
+    rewards = [result.reward for result in measure(dataset, CompletionsFile(PACK, dataset.examples))]
+    pictures = {
+        "distribution_shift.png": distribution_shift(),
+        "gain_knob.png": gain_knob(sum(rewards) / len(rewards)),
+        "token_text_boundary.png": token_text_boundary(),
+        "goodhart.png": goodhart(),
+    }
+    for name, picture in pictures.items():
+        write_whole(args.out_dir / name, picture)
+        console().print(f"{args.out_dir / name}")
+
+
+if __name__ == "__main__":
+    run_command(main)
