@@ -53,20 +53,12 @@ def boundaries(found: list[tuple[int, str]]) -> str:
 
 
 def log_probs(text: str) -> list[float] | None:
-    """log π0(token | prompt and tokens before), in nats, for each token of the text and the end; None without torch."""
+    """log π0(token | prompt and tokens before) for each token of the text and the end; None without PyTorch."""
     if not (importlib.util.find_spec("torch") and importlib.util.find_spec("safetensors")):
         return None
-    import torch
+    from course.policy.sample import load_checkpoint, token_log_probs
 
-    from course.policy import tokenizer as bpe
-    from course.policy.model import Policy
-
-    policy, tokenizer = Policy.load(PI0), bpe.load(PI0)
-    before = bpe.encode_prompt(tokenizer, str(EXAMPLE["prompt"]))
-    said = [*tokenizer.encode(text).ids, bpe.special_id(tokenizer, bpe.END)]
-    with torch.no_grad():
-        logs = policy(torch.tensor([before + said]))[0].log_softmax(-1)
-    return [float(logs[len(before) + place - 1, token]) for place, token in enumerate(said)]
+    return token_log_probs(*load_checkpoint(PI0), str(EXAMPLE["prompt"]), text)
 
 
 def main() -> None:

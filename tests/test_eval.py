@@ -285,18 +285,21 @@ def test_a_killed_evaluation_leaves_a_whole_run_or_none(tmp_path: Path) -> None:
     assert killed > 0
 
 
-def test_ctrl_c_leaves_no_run(tmp_path: Path) -> None:
-    words = big_files(tmp_path)
+def test_ctrl_c_leaves_no_run(dataset: Path, tmp_path: Path) -> None:
+    """The completions come from a pipe that never ends, so the evaluation is surely under way."""
+    pipe, runs = tmp_path / "pipe.jsonl", tmp_path / "runs"
+    os.mkfifo(pipe)
+    words = ["--dataset", str(dataset), "--completions", str(pipe), "--runs-dir", str(runs)]
     child = subprocess.Popen([*EVAL, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for _ in range(2000):
-        if list((tmp_path / "runs").glob(".unfinished-*/results.jsonl")):
-            break
-        time.sleep(0.005)
-    child.send_signal(signal.SIGINT)
-    _, err = child.communicate()
+    with pipe.open("w") as source:
+        source.write("".join(json.dumps({"id": "x0", "completion": "", "sample": n}) + "\n" for n in range(50_000)))
+        source.flush()
+        assert len(list(runs.glob(".unfinished-*/results.jsonl"))) == 1
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate()
     assert child.returncode == 130
     assert err == "interrupted: nothing was written\n"
-    assert list((tmp_path / "runs").iterdir()) == []
+    assert list(runs.iterdir()) == []
 
 
 def test_a_full_disk_leaves_one_line_and_no_run(tmp_path: Path) -> None:

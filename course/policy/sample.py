@@ -119,6 +119,15 @@ def sample_completions(
     return texts
 
 
+@torch.no_grad()
+def token_log_probs(policy: Policy, tokenizer: Tokenizer, prompt: str, completion: str) -> list[float]:
+    """log π(token | prompt and tokens before), in nats, for each token of the completion and its end token."""
+    before = bpe.encode_prompt(tokenizer, prompt)
+    said = [*tokenizer.encode(completion).ids, bpe.special_id(tokenizer, bpe.END)]
+    logs = policy(torch.tensor([before + said]))[0].log_softmax(-1)
+    return [float(logs[len(before) + place - 1, token]) for place, token in enumerate(said)]
+
+
 def load_checkpoint(folder: Path) -> tuple[Policy, Tokenizer]:
     """The policy and the tokenizer of a checkpoint folder. Raises InputError for anything but a whole one."""
     try:

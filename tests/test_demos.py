@@ -1,0 +1,506 @@
+"""Loops B and C under the microscope: true to the mathematics, the same bytes each time, kind to bad input."""
+
+import csv
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course import bandit_train, kl_tradeoff_demo, policy_gradient_demo, select_or_learn, selection_demo, toy_mdp
+from course.bandit import DATASET, PACK, Bandit, exact_gradient, load_bandit, log_prob_gradient, softmax
+from course.datasets import CompletionsFile, load_dataset
+from course.files import InputError
+from course.measurement import verify
+from course.runs import load_manifest
+from course.score import score
+from tests.conftest import Command, write_rows
+
+DEMOS = {
+    "selection_demo": ("B", {"selection_demo.jsonl", "results.jsonl", "README.md", "selection_demo.png"}),
+    "policy_gradient_demo": ("C", {"policy_gradient_log.jsonl", "policy_gradient_log.txt", "policy_gradient.png"}),
+    "bandit_train": ("C", {"bandit_train_log.txt", "bandit_train_log.jsonl", "bandit_train.png"}),
+    "toy_mdp": ("C", {"toy_mdp_log.txt", "toy_mdp_log.jsonl", "toy_mdp.png"}),
+    "kl_tradeoff_demo": ("C", {"kl_tradeoff.csv", "kl_tradeoff.png"}),
+    "select_or_learn": ("B and C", {"select_or_learn.jsonl", "select_or_learn.png"}),
+    "token_inspect": ("A", {"token_inspect.jsonl"}),
+}
+
+
+@pytest.fixture(scope="module")
+def bandit() -> Bandit:
+    return load_bandit(DATASET, PACK, None)
+
+
+# --- every demo -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_a_demo_writes_a_whole_run_with_the_same_bytes_each_time(name: str, command: Command, tmp_path: Path) -> None:
+    loop, files = DEMOS[name]
+    for _ in range(2):
+        done = command(f"course.{name}", "--runs-dir", tmp_path)
+        assert done.code == 0, done.err
+        assert "What to notice" in done.out
+        assert "Next: python -m course" in done.out
+        assert "\x1b" not in done.out
+    one, other = tmp_path / "run_001", tmp_path / "run_002"
+    manifest = load_manifest(one)
+    assert manifest["loop"] == loop
+    assert manifest["knob"]
+    assert set(manifest["files"]) == files | {"summary.json"}
+    for file in manifest["files"]:
+        assert (one / file).read_bytes() == (other / file).read_bytes(), file
+    assert verify(one) == ([], [])
+    assert command("course.verify_run", "--run", one).code == 0
+    assert name.removesuffix("_demo") in command("course.inspect_run", "--runs-dir", tmp_path).out or loop == "B"
+
+
+@pytest.mark.parametrize("name", [name for name in DEMOS if name != "token_inspect"])
+def test_a_plot_is_written_where_it_is_asked_for(name: str, command: Command, tmp_path: Path) -> None:
+    plot = tmp_path / "here.png"
+    assert command(f"course.{name}", "--runs-dir", tmp_path / "runs", "--plot", plot).code == 0
+    assert plot.read_bytes() == next((tmp_path / "runs" / "run_001").glob("*.png")).read_bytes()
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("selection_demo", "--n", 9), "--n: between 1 and 8, the samples that the pack has for every prompt; not 9"),
+        (("selection_demo", "--n", 0), "--n: between 1 and 8"),
+        (
+            ("selection_demo", "--select-with", "nice"),
+            "--select-with: unknown rubric 'nice'; there are strict, anywhere",
+        ),
+        (("selection_demo", "--pack", "data/rollouts/frozen_rollouts_dev.jsonl"), "a pack needs several samples"),
+        (("selection_demo", "--pack", "nowhere"), "nowhere: No such file or directory"),
+        (("policy_gradient_demo", "--steps", 0), "--steps: at least one step"),
+        (("policy_gradient_demo", "--learning-rate", 0), "--learning-rate: a number above zero"),
+        (("policy_gradient_demo", "--learning-rate", "nan"), "--learning-rate: a number above zero"),
+        (("policy_gradient_demo", "--slow"), "--slow: there is no terminal to ask on: give a file with --predictions"),
+        (("policy_gradient_demo", "--predictions", "x"), "--predictions: predictions are made in slow motion"),
+        (("policy_gradient_demo", "--slow", "--predictions", "nowhere"), "nowhere: No such file or directory"),
+        (("policy_gradient_demo", "--id", "nobody"), "no example 'nobody'"),
+        (("bandit_train", "--steps", -1), "--steps: at least one step"),
+        (("bandit_train", "--baseline", "batch"), "--batch: the mean of a batch needs two samples or more"),
+        (("bandit_train", "--learning-rate", "inf"), "--learning-rate: a number above zero"),
+        (("bandit_train", "--pack", "data/rollouts/frozen_rollouts_dev.jsonl"), "which a bandit needs"),
+        (("toy_mdp", "--episodes", 0), "--episodes: at least 1"),
+        (("toy_mdp", "--seeds", 0), "--seeds: at least 1"),
+        (("kl_tradeoff_demo", "--betas", -1), "--betas: each must be above zero"),
+        (("kl_tradeoff_demo", "--betas", 0.1, 0), "--betas: each must be above zero"),
+        (("kl_tradeoff_demo", "--steps", 0), "--steps: at least one step"),
+        (("select_or_learn", "--n", 0), "--n: at least 1"),
+        (("select_or_learn", "--steps", 0), "--steps: at least 1"),
+        (("token_inspect", "--tokenizer", "nowhere"), "nowhere: No such file or directory"),
+        (("token_inspect", "--tokenizer", "README.md"), "README.md: not a tokenizer: "),
+        (("token_inspect", "\udcff"), "texts: a text holds bytes that are not UTF-8"),
+        (("toy_mdp", "--change", "x"), "--change and --parent: they go together"),
+    ],
+    ids=lambda value: " ".join(map(ascii, value)) if isinstance(value, tuple) else "",
+)
+def test_bad_words_leave_one_line_and_no_run(
+    words: tuple[object, ...], reason: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    done = command(f"course.{words[0]}", *words[1:], "--runs-dir", tmp_path / "runs")
+    assert done.code == 2
+    assert reason in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "runs").exists() or list((tmp_path / "runs").iterdir()) == []
+
+
+def test_the_map_names_every_command(command: Command) -> None:
+    out = command("course.__main__").out
+    for name in (*DEMOS, "eval", "inspect_run", "verify_run", "compare", "golden", "seal", "policy.sample"):
+        assert f"course.{name} " in out
+
+
+# --- selection ------------------------------------------------------------------------------------------------------
+
+
+def pack_rewards() -> dict[str, list[float]]:
+    """The rewards of the shipped pack, scored here and now."""
+    examples = load_dataset(DATASET).examples
+    rewards: dict[str, list[float]] = {key: [] for key in examples}
+    for row in CompletionsFile(PACK, examples):
+        rewards[row.id].append(score(examples[row.id], row.completion)["reward"])
+    return rewards
+
+
+def test_selection_by_brute_force(command: Command, tmp_path: Path) -> None:
+    rewards = pack_rewards()
+    for n in (1, 3, 8):
+        command("course.selection_demo", "--n", n, "--runs-dir", tmp_path)
+        run = sorted(tmp_path.glob("run_*"))[-1]
+        found = json.loads((run / "summary.json").read_text())["selection"]
+        assert found["mean_reward_first"] == pytest.approx(np.mean([r[0] for r in rewards.values()]))
+        assert found["pass_at_n"] == pytest.approx(np.mean([max(r[:n]) for r in rewards.values()]))
+        assert found["pass_hat_n"] == pytest.approx(np.mean([min(r[:n]) for r in rewards.values()]))
+        assert found["pass_at_1"] == pytest.approx(np.mean([np.mean(r[:n]) for r in rewards.values()]))
+        assert found["mean_reward_chosen"] == pytest.approx(found["pass_at_n"]), "the selector is the judge"
+        mixed = [0 < sum(r[:n]) < n for r in rewards.values()]
+        assert found["selection_can_matter"] == pytest.approx(np.mean(mixed))
+        rows = [json.loads(line) for line in (run / "selection_demo.jsonl").read_text().splitlines()]
+        for row in rows:
+            best = max(row["rewards"])
+            assert row["chosen"] == row["rewards"].index(best), "ties break to the first sample"
+        for point in found["curve"]:
+            k = point["k"]
+            subsets = [[max(s) for s in itertools.combinations(r, k)] for r in rewards.values()]
+            assert point["pass_at_k"] == pytest.approx(np.mean([np.mean(s) for s in subsets]))
+            subsets = [[min(s) for s in itertools.combinations(r, k)] for r in rewards.values()]
+            assert point["pass_hat_k"] == pytest.approx(np.mean([np.mean(s) for s in subsets]))
+            assert point["pass_at_k"] <= point["equal_prompts"] + 1e-12, "unequal prompts gain less (Jensen)"
+
+
+def test_a_weak_selector_is_judged_by_the_strict_scorer(command: Command, tmp_path: Path) -> None:
+    done = command("course.selection_demo", "--select-with", "anywhere", "--runs-dir", tmp_path)
+    assert "every guess in the text counts" in done.out
+    summary = json.loads((tmp_path / "run_001" / "summary.json").read_text())
+    found = summary["selection"]
+    assert found["mean_reward_first"] - 0.2 < found["mean_reward_chosen"] < found["pass_at_n"]
+    examples = load_dataset(DATASET).examples
+    for line in (tmp_path / "run_001" / "selection_demo.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        assert row["reward"] == score(examples[row["id"]], row["completion"])["reward"]
+
+
+def test_the_same_pack_two_rules_one_comparison(command: Command, tmp_path: Path) -> None:
+    command("course.selection_demo", "--n", 1, "--runs-dir", tmp_path)
+    first = tmp_path / "run_001"
+    command("course.selection_demo", "--runs-dir", tmp_path, "--parent", first, "--change", "8 samples for 1")
+    done = command("course.compare", first, tmp_path / "run_002")
+    assert done.code == 0
+    assert "Loop B, selection" in done.out
+    assert "0 losses" in done.out
+
+
+def test_a_rule_that_cheats_is_refused(monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path) -> None:
+    fake = selection_demo.Sample(0, "Final: 110", 1.0)
+    monkeypatch.setattr(selection_demo, "pick_best", lambda samples: fake)
+    done = command("course.selection_demo", "--runs-dir", tmp_path)
+    assert done.code == 2
+    assert "it must return one of the samples it is given" in done.err
+
+
+def test_the_label_is_in_the_readme(command: Command, tmp_path: Path) -> None:
+    command("course.selection_demo", "--runs-dir", tmp_path)
+    text = (tmp_path / "run_001" / "README.md").read_text()
+    assert text.startswith("# Selection, not learning")
+    assert "Label of the gain: selection improvement" in text
+    assert "same instrument" in text
+
+
+def test_a_pack_with_a_missing_example_is_refused(tmp_path: Path) -> None:
+    examples = load_dataset(DATASET)
+    path = write_rows(tmp_path / "pack.jsonl", [{"id": "dev-0001", "completion": "", "sample": n} for n in range(2)])
+    with pytest.raises(InputError, match="no sample for example 'dev-0002'"):
+        selection_demo.load_pack(examples, CompletionsFile(path, examples.examples))
+
+
+# --- gradients ------------------------------------------------------------------------------------------------------
+
+
+THETAS = st.lists(st.floats(-2, 2), min_size=5, max_size=5).map(np.array)
+
+
+def finite_differences(value: Callable[[np.ndarray], float], theta: np.ndarray) -> np.ndarray:
+    step = 1e-5
+    units = np.eye(len(theta)) * step
+    return np.array([(value(theta + unit) - value(theta - unit)) / (2 * step) for unit in units])
+
+
+@given(THETAS)
+def test_the_exact_gradient_by_finite_differences(theta: np.ndarray) -> None:
+    rewards = np.array([0.0, 1.0, 0.0, 1.0, 0.5])
+    numeric = finite_differences(lambda t: float(softmax(t) @ rewards), theta)
+    assert exact_gradient(theta, rewards) == pytest.approx(numeric, abs=1e-8)
+
+
+@given(THETAS, st.integers(0, 4))
+def test_the_log_prob_gradient_by_finite_differences(theta: np.ndarray, action: int) -> None:
+    numeric = finite_differences(lambda t: float(np.log(softmax(t)[action])), theta)
+    assert log_prob_gradient(softmax(theta), action) == pytest.approx(numeric, abs=1e-8)
+
+
+@given(THETAS, st.floats(-3, 3))
+def test_any_constant_baseline_is_unbiased_by_enumeration(theta: np.ndarray, baseline: float) -> None:
+    rewards = np.array([0.0, 1.0, 0.0, 1.0, 0.5])
+    probs = softmax(theta)
+    mean = sum(probs[a] * (rewards[a] - baseline) * log_prob_gradient(probs.copy(), a) for a in range(5))
+    assert mean == pytest.approx(exact_gradient(theta, rewards), abs=1e-12)
+
+
+@pytest.mark.parametrize("baseline", bandit_train.BASELINES)
+@pytest.mark.parametrize("batch", [2, 8])
+def test_sampled_gradients_agree_with_enumeration(baseline: str, batch: int, bandit: Bandit) -> None:
+    """Within three standard errors, with and without a baseline; the batch mean shrinks by (n - 1) / n exactly."""
+    theta = np.array([0.3, -0.2, 0.5, 0.0, -0.6])
+    rng = np.random.default_rng(4)
+    drawn = bandit_train.sampled_gradients(theta, bandit.rewards, baseline, batch, 40_000, rng)
+    expected = exact_gradient(theta, bandit.rewards)
+    if baseline == "batch":
+        expected = expected * (batch - 1) / batch
+    errors = drawn.std(axis=0) / np.sqrt(len(drawn))
+    assert (abs(drawn.mean(axis=0) - expected) < 3 * errors + 1e-12).all()
+
+
+def test_measured_variance_is_lower_with_a_baseline(bandit: Bandit) -> None:
+    rows = bandit_train.variance_table(bandit, 8, 0)
+    early, raised = rows[0], rows[3:]
+    assert early["running"] < early["none"]
+    assert early["batch"] < early["none"]
+    assert all(row["running"] < row["none"] for row in raised), "a constant added to all rewards"
+    assert raised[0]["running"] < raised[0]["none"] / 5
+    assert rows[2]["running"] > rows[2]["none"], (
+        "the exception that the demo tells of: 0/1 rewards, nearly always right"
+    )
+
+
+def test_a_step_goes_along_the_gradient(bandit: Bandit) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        theta, baseline = rng.normal(size=5), rng.random()
+        action = int(rng.integers(5))
+        step = policy_gradient_demo.update(bandit, theta, baseline, action, 1, 1e-3)
+        numeric = finite_differences(lambda t, a=action: float(np.log(softmax(t)[a])), theta)  # type: ignore[misc]
+        expected = (bandit.rewards[action] - baseline) * numeric
+        assert (np.array(step.theta_after) - theta) / 1e-3 == pytest.approx(expected, abs=1e-6)
+        assert step.direction == ("up" if step.advantage > 0 else "down")
+
+
+def test_the_bandit_is_made_of_real_completions(bandit: Bandit) -> None:
+    texts = {json.loads(line)["completion"] for line in PACK.read_text(encoding="utf-8").splitlines()}
+    assert set(bandit.actions) <= texts
+    assert len(set(bandit.actions)) == len(bandit.actions) == 5
+    assert list(bandit.rewards) == [score(bandit.example, text)["reward"] for text in bandit.actions]
+    assert bandit.rewards.sum() == 1
+
+
+@pytest.mark.parametrize("baseline", bandit_train.BASELINES)
+def test_the_bandit_learns(baseline: str, bandit: Bandit) -> None:
+    log, probs = bandit_train.train(bandit, baseline, 200, 4, 0.5, 1)
+    assert probs @ bandit.rewards > 0.9
+    assert len(log) == 800
+    for row in log:
+        assert row.advantage == row.reward - row.baseline
+        moved = row.prob_after - row.prob
+        assert sum(row.probs_after) == pytest.approx(1)
+        if baseline == "running" and row.advantage == 0:
+            assert abs(moved) < 1
+
+
+def test_side_by_side_learning_is_the_same_learning(bandit: Bandit) -> None:
+    """The vectorised curves of the ablation against the plain loop, the same random numbers in both."""
+    for baseline in ("none", "batch"):
+        curve = bandit_train.learning_curves(bandit, 0.0, baseline, 30, 4, 0.5, [7])[0]
+        log, _ = bandit_train.train(bandit, baseline, 30, 4, 0.5, 7)
+        last = [np.array(log[4 * step].probs_after) @ bandit.rewards for step in range(30)]
+        assert curve[1:] == pytest.approx(last, abs=1e-12)
+
+
+# --- predictions ----------------------------------------------------------------------------------------------------
+
+
+def test_predictions_are_sealed_before_the_step_and_scored_after_it(command: Command, tmp_path: Path) -> None:
+    said = ["up: it may be right", "down, I think", "same", "UP!", "Down because the baseline is higher"]
+    (tmp_path / "said.txt").write_text("\n\n".join(said))
+    words = ("--slow", "--predictions", tmp_path / "said.txt", "--runs-dir", tmp_path / "runs")
+    done = command("course.policy_gradient_demo", *words)
+    assert done.code == 0
+    run = tmp_path / "runs" / "run_001"
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
+    steps = [json.loads(line) for line in (run / "policy_gradient_log.jsonl").read_text().splitlines()]
+    seal = ""
+    for row, step, text in zip(rows, steps, said, strict=True):
+        seal = hashlib.sha256(f"{seal}|{row['step']}|{text}".encode()).hexdigest()
+        assert row["seal"] == seal
+        assert row["direction"] == text[:4].lower().strip(":, !") or row["direction"] == "up"
+        change = step["probs_after"][step["action"]] - step["probs"][step["action"]]
+        assert row["came"] == ("up" if change > 0 else "down" if change < 0 else "same")
+        assert row["right"] == (row["direction"] == row["came"])
+        before, after = done.out.index(f"sealed: {seal[:12]}"), done.out.index(f"You said {row['direction']}; it went")
+        assert before < after or row["step"] > 1
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["predictions_right"] == sum(row["right"] for row in rows)
+    assert f"{summary['predictions_right']} of 5 right" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("up\ndown\n", "said.txt: the file is too short: 2 predictions for 5 steps"),
+        ("up\nsideways because\n", "said.txt, line 2: a prediction begins with up, down or same, not 'sideways'"),
+        ("", "said.txt: the file is too short: 0 predictions for 5 steps"),
+    ],
+)
+def test_bad_predictions(text: str, reason: str, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "said.txt").write_text(text)
+    words = ("--slow", "--predictions", tmp_path / "said.txt", "--runs-dir", tmp_path / "runs")
+    done = command("course.policy_gradient_demo", *words)
+    assert done.code == 2
+    assert reason in done.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_terminal_asks_until_it_is_answered(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter(["", "maybe", "up, a guess", "down", "EOF"])
+
+    def answer(_: str) -> str:
+        text = next(answers)
+        if text == "EOF":
+            raise EOFError
+        return text
+
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    done = command("course.policy_gradient_demo", "--slow", "--steps", 2, "--runs-dir", tmp_path)
+    assert done.code == 0
+    assert done.out.count("It begins with up, down or same") == 2
+    done = command("course.policy_gradient_demo", "--slow", "--steps", 1, "--runs-dir", tmp_path)
+    assert done.err == "error: --slow: the terminal closed before the last prediction\n"
+
+
+# --- credit ---------------------------------------------------------------------------------------------------------
+
+
+def test_delayed_reward_is_learned_on_every_seed_and_immediate_credit_learns_no_first_step() -> None:
+    assert toy_mdp.reward_table().tolist() == [[1, 0], [0, 0]]
+    for seed in range(20):
+        by_return = toy_mdp.learn("return", 400, 0.5, seed)
+        assert by_return.chance_right[-1] > 0.97
+        immediate = toy_mdp.learn("immediate", 400, 0.5, seed)
+        assert immediate.first.tolist() == [0.5, 0.5]
+        assert immediate.chance_right[-1] < 0.5
+
+
+def test_the_first_steps_gradient_by_enumeration() -> None:
+    """Summed over all four episodes, credit by return gives the gradient of the expected reward, both steps of it."""
+    ends = toy_mdp.reward_table()
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        theta = rng.normal(size=6)
+
+        def value(t: np.ndarray) -> float:
+            first, second = softmax(t[:2]), softmax(t[2:].reshape(2, 2))
+            return float(first @ (second * ends).sum(axis=1))
+
+        first, second = softmax(theta[:2]), softmax(theta[2:].reshape(2, 2))
+        total = np.zeros(6)
+        for begin, number in itertools.product(range(2), range(2)):
+            chance, reward = first[begin] * second[begin, number], ends[begin, number]
+            total[:2] += chance * reward * (np.eye(2)[begin] - first)
+            total[2 + 2 * begin : 4 + 2 * begin] += chance * reward * (np.eye(2)[number] - second[begin])
+        assert total == pytest.approx(finite_differences(value, theta), abs=1e-8)
+
+
+def test_the_log_of_the_mdp_shows_return_and_credit() -> None:
+    for credit in toy_mdp.CREDITS:
+        for row in toy_mdp.learn(credit, 50, 0.5, 3).log:
+            assert row.reward == 0 or row.step == 2, "reward comes only at the end"
+            assert row.credit == (row.return_ if credit == "return" else row.reward)
+            assert toy_mdp.as_json(row)["return"] == row.return_
+
+
+# --- the leash ------------------------------------------------------------------------------------------------------
+
+
+def kl_setting() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    texts = [text for text, _ in kl_tradeoff_demo.ACTIONS]
+    reference = np.array([p for _, p in kl_tradeoff_demo.ACTIONS])
+    rewards = np.array([kl_tradeoff_demo.RUBRIC.score(kl_tradeoff_demo.EXAMPLE, text)["reward"] for text in texts])
+    return reference, rewards, np.array(kl_tradeoff_demo.BETAS)
+
+
+def test_the_learner_reaches_the_closed_form_for_every_beta() -> None:
+    reference, rewards, beta = kl_setting()
+    assert reference.sum() == pytest.approx(1)
+    best = kl_tradeoff_demo.closed_form(reference, rewards, beta)
+    learned = kl_tradeoff_demo.learn(reference, rewards, beta, kl_tradeoff_demo.LEARNING_STEPS)
+    assert (abs(best - learned).sum(axis=1) / 2 < 1e-3).all()
+
+
+def test_the_closed_form_is_the_best_policy_there_is() -> None:
+    reference, rewards, beta = kl_setting()
+    best = kl_tradeoff_demo.closed_form(reference, rewards, beta)
+    top = kl_tradeoff_demo.objective(best, reference, rewards, beta)
+    rng = np.random.default_rng(0)
+    for other in rng.dirichlet(np.ones(len(reference)), size=500):
+        others = np.tile(other, (len(beta), 1))
+        assert (kl_tradeoff_demo.objective(others, reference, rewards, beta) <= top + 1e-12).all()
+    assert kl_tradeoff_demo.gradient(np.log(best), reference, rewards, beta) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_gradient_of_the_leashed_objective_by_finite_differences() -> None:
+    reference, rewards, _ = kl_setting()
+    rng = np.random.default_rng(1)
+    for beta in (0.05, 1.0):
+        theta = rng.normal(size=len(reference))
+
+        def value(t: np.ndarray, b: float = beta) -> float:
+            return float(kl_tradeoff_demo.objective(softmax(t)[None], reference, rewards, np.array([b]))[0])
+
+        exact = kl_tradeoff_demo.gradient(theta[None], reference, rewards, np.array([beta]))[0]
+        assert exact == pytest.approx(finite_differences(value, theta), abs=1e-7)
+
+
+def test_the_frontier_is_monotone_and_the_loophole_wins_without_a_leash(command: Command, tmp_path: Path) -> None:
+    command("course.kl_tradeoff_demo", "--runs-dir", tmp_path)
+    with (tmp_path / "run_001" / "kl_tradeoff.csv").open(newline="") as file:
+        reader = csv.DictReader(file)
+        assert reader.fieldnames == ["beta", "mean_reward", "kl", "top_actions"]
+        rows = list(reader)
+    rewards, kls = ([float(row[name]) for row in rows] for name in ("mean_reward", "kl"))
+    assert rewards == sorted(rewards)
+    assert kls == sorted(kls)
+    assert all(row["top_actions"].count(";") == 2 for row in rows)
+    sweep = json.loads((tmp_path / "run_001" / "summary.json").read_text())["sweep"]
+    truth = [row["true_value"] for row in sweep]
+    assert max(truth) > truth[0] > truth[-1], "the true value rises first, and then falls"
+    assert sweep[-1]["loophole"] > 0.9
+    text = kl_tradeoff_demo.ACTIONS[kl_tradeoff_demo.LOOPHOLE][0]
+    assert score(kl_tradeoff_demo.EXAMPLE, text)["reward"] == 0
+
+
+def test_selection_leaves_the_policy_and_learning_moves_it(command: Command, tmp_path: Path) -> None:
+    command("course.select_or_learn", "--runs-dir", tmp_path)
+    summary = json.loads((tmp_path / "run_001" / "summary.json").read_text())
+    assert summary["after_selection"]["pass_at_1"] == summary["before"]["pass_at_1"]
+    assert summary["before"]["pass_at_n"] == pytest.approx(1 - 0.8**8)
+    assert summary["after_learning"]["pass_at_1"] > 0.8
+    rng = random.Random(0)
+    drawn = [any(rng.random() < 0.1 for _ in range(4)) for _ in range(20_000)]
+    exact = select_or_learn.pass_at_n(np.array([0.1, 0.9]), np.array([1.0, 0.0]), 4)
+    assert exact == pytest.approx(np.mean(drawn), abs=0.01)
+
+
+def test_tokens_of_every_text_join_to_the_text(command: Command, tmp_path: Path) -> None:
+    texts = ["Final: 323", "Final:\u00a0323", "\u2212\U0001f600\u200b", " ", "x" * 300]
+    done = command("course.token_inspect", *texts, "--runs-dir", tmp_path)
+    assert done.code == 0
+    assert "<U+00A0>" in done.out
+    assert "log π0(text | prompt)" in done.out
+    rows = [json.loads(line) for line in (tmp_path / "run_001" / "token_inspect.jsonl").read_text().splitlines()]
+    for row in rows:
+        for name, tokens in row["tokens"].items():
+            if row["text"].isascii():
+                assert "".join(token["text"] for token in tokens) == row["text"]
+            if name == "digits merged" and row["text"] == "Final: 323":
+                assert any("323" in token["text"] for token in tokens)
+
+
+def test_the_diagrams_are_those_of_the_script(command: Command, tmp_path: Path) -> None:
+    assert command("course.diagrams", "--out-dir", tmp_path).code == 0
+    shipped = sorted(Path("docs/diagrams").glob("*.png"))
+    assert [path.name for path in shipped] == sorted(path.name for path in tmp_path.iterdir())
+    assert len(shipped) == 4
