@@ -285,18 +285,30 @@ def test_a_killed_evaluation_leaves_a_whole_run_or_none(tmp_path: Path) -> None:
     assert killed > 0
 
 
+def listen_to_ctrl_c() -> None:
+    """A process started in the background ignores Ctrl-C, and so do its children unless they are told otherwise."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_leaves_no_run(dataset: Path, tmp_path: Path) -> None:
     """The completions come from a pipe that never ends, so the evaluation is surely under way."""
     pipe, runs = tmp_path / "pipe.jsonl", tmp_path / "runs"
     os.mkfifo(pipe)
     words = ["--dataset", str(dataset), "--completions", str(pipe), "--runs-dir", str(runs)]
-    child = subprocess.Popen([*EVAL, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [*EVAL, *words],
+        cwd=ROOT,
+        preexec_fn=listen_to_ctrl_c,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     with pipe.open("w") as source:
         source.write("".join(json.dumps({"id": "x0", "completion": "", "sample": n}) + "\n" for n in range(50_000)))
         source.flush()
         assert len(list(runs.glob(".unfinished-*/results.jsonl"))) == 1
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate()
+        _, err = child.communicate(timeout=60)
     assert child.returncode == 130
     assert err == "interrupted: nothing was written\n"
     assert list(runs.iterdir()) == []
