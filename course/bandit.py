@@ -4,6 +4,7 @@ A softmax over one parameter for each action is the smallest policy there is. It
 all actions exactly, which is what the sampled gradients of the demos are held against.
 """
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,23 @@ def load_bandit(dataset: Path, pack: Path, example_id: str | None, size: int = 5
             return Bandit(examples[key], texts, rewards, [result.details["code"] for result in kept])
     which = f"example {example_id!r} has not" if example_id is not None else "no example has"
     raise InputError(pack, f"{which} one completion that passes and two that do not, which a bandit needs")
+
+
+def add_bandit_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every demo that learns on a bandit."""
+    parser.add_argument("--learning-rate", type=float, default=0.5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--id", help="the example whose completions are the actions (default: the first that serves)")
+    parser.add_argument("--dataset", type=Path, default=DATASET)
+    parser.add_argument("--pack", type=Path, default=PACK, help="completions file that the actions are taken from")
+    parser.add_argument("--plot", type=Path, help="write the picture here as well")
+
+
+def bandit_of(args: argparse.Namespace) -> Bandit:
+    """The bandit that the options ask for. Raises InputError."""
+    if not 0 < args.learning_rate < float("inf"):
+        raise InputError("--learning-rate", "a number above zero")
+    return load_bandit(args.dataset, args.pack, args.id)
 
 
 def softmax(theta: np.ndarray) -> np.ndarray:

@@ -14,13 +14,12 @@ completions than there are atoms; the mechanism is this one, the speed is not.
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from course.bandit import DATASET, PACK, Bandit, load_bandit, log_prob_gradient, softmax
-from course.files import InputError, to_json, to_pretty_json
+from course.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
+from course.files import InputError, to_json, to_pretty_json, write_whole
 from course.measurement import experiment
 from course.pictures import COLOURS, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
@@ -191,21 +190,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--baseline", choices=BASELINES, default="running")
     parser.add_argument("--batch", type=int, default=1, help="samples for each step; the batch baseline needs two")
-    parser.add_argument("--learning-rate", type=float, default=0.5)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--id", help="the example whose completions are the actions (default: the first that serves)")
-    parser.add_argument("--dataset", type=Path, default=DATASET)
-    parser.add_argument("--pack", type=Path, default=PACK, help="completions file that the actions are taken from")
-    parser.add_argument("--plot", type=Path, help="write the picture here as well")
+    add_bandit_options(parser)
     add_run_options(parser)
     args = parser.parse_args()
     if args.steps < 1:
         raise InputError("--steps", "at least one step")
     if args.batch < (2 if args.baseline == "batch" else 1):
         raise InputError("--batch", "the mean of a batch needs two samples or more; else one is enough")
-    if not 0 < args.learning_rate < float("inf"):
-        raise InputError("--learning-rate", "a number above zero")
-    bandit = load_bandit(args.dataset, args.pack, args.id)
+    bandit = bandit_of(args)
     log, probs = train(bandit, args.baseline, args.steps, args.batch, args.learning_rate, args.seed)
     variances = variance_table(bandit, ABLATION_BATCH, args.seed)
     seeds = [args.seed + 1 + number for number in range(ABLATION_SEEDS)]
@@ -223,14 +215,14 @@ def main() -> None:
         "gradient_variance": variances,
     }
     lines = [f"prompt: {bandit.example['prompt']}", SIGN_LINE, *map(story, log)]
+    if args.plot:
+        write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         run.write("bandit_train_log.txt", ("\n".join(lines) + "\n").encode())
         run.write("bandit_train_log.jsonl", b"".join(to_json(asdict(row)) + b"\n" for row in log))
         run.write("bandit_train.png", picture)
         run.write(SUMMARY, to_pretty_json(summary))
         folder = run.finish({"experiment": "bandit_train", **experiment(args, "C", "policy", settings)})
-    if args.plot:
-        args.plot.write_bytes(picture)
 
     out = console()
     out.print("Loop C (learning): a policy over five completions, moved by rewards\n")

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from course.bandit import softmax
-from course.files import InputError, to_pretty_json
+from course.files import InputError, to_pretty_json, write_whole
 from course.measurement import experiment
 from course.pictures import COLOURS, new_figure, png
 from course.rubrics import RUBRICS
@@ -170,13 +170,13 @@ def main() -> None:
     ]
     picture = draw(rows)
     settings = {"betas": beta.tolist(), "steps": args.steps, "rubric": RUBRIC.name}
+    if args.plot:
+        write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         run.write("kl_tradeoff.csv", to_csv(rows))
         run.write("kl_tradeoff.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "sweep": rows}))
         folder = run.finish({"experiment": "kl_tradeoff", **experiment(args, "C", "policy", settings)})
-    if args.plot:
-        args.plot.write_bytes(picture)
 
     out = console()
     out.print("Loop C (learning): the best policy under a KL leash\n")

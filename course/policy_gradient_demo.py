@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from course.bandit import DATASET, PACK, Bandit, load_bandit, log_prob_gradient, softmax
-from course.files import InputError, reason_of, sha256, to_json, to_pretty_json
+from course.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
+from course.files import InputError, reason_of, sha256, to_json, to_pretty_json, write_whole
 from course.measurement import experiment
 from course.pictures import COLOURS, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
@@ -205,25 +205,18 @@ def main() -> None:
     parser.add_argument("--one-line", action="store_true", help="print one line for each step in fast mode")
     parser.add_argument("--no-baseline", action="store_true", help="take nothing off the reward")
     parser.add_argument("--steps", type=int, help="default: 5 in slow motion, 40 fast")
-    parser.add_argument("--learning-rate", type=float, default=0.5)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--id", help="the example whose completions are the actions (default: the first that serves)")
-    parser.add_argument("--dataset", type=Path, default=DATASET)
-    parser.add_argument("--pack", type=Path, default=PACK, help="completions file that the actions are taken from")
-    parser.add_argument("--plot", type=Path, help="write the picture here as well")
+    add_bandit_options(parser)
     add_run_options(parser)
     args = parser.parse_args()
     steps = args.steps if args.steps is not None else 5 if args.slow else 40
     if steps < 1:
         raise InputError("--steps", "at least one step")
-    if not 0 < args.learning_rate < float("inf"):
-        raise InputError("--learning-rate", "a number above zero")
     if args.predictions and not args.slow:
         raise InputError("--predictions", "predictions are made in slow motion: add --slow")
     said = read_predictions(args.predictions, steps) if args.predictions else None
     if args.slow and said is None and not sys.stdin.isatty():
         raise InputError("--slow", "there is no terminal to ask on: give a file with --predictions")
-    bandit = load_bandit(args.dataset, args.pack, args.id)
+    bandit = bandit_of(args)
 
     out = console()
     out.print("Loop C (learning): REINFORCE, one update at a time")
@@ -266,6 +259,8 @@ def main() -> None:
         "example": bandit.example["id"],
     }
     picture = draw(bandit, log)
+    if args.plot:
+        write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         run.write("policy_gradient_log.jsonl", b"".join(to_json(asdict(step)) + b"\n" for step in log))
         run.write("policy_gradient_log.txt", ("\n".join([SIGN_LINE, *map(one_line, log)]) + "\n").encode())
@@ -274,8 +269,6 @@ def main() -> None:
             run.write("predictions.jsonl", b"".join(to_json(asdict(p)) + b"\n" for p in predictions))
         run.write(SUMMARY, to_pretty_json(summary))
         folder = run.finish({"experiment": "policy_gradient", **experiment(args, "C", "policy", settings)})
-    if args.plot:
-        args.plot.write_bytes(picture)
 
     rows = table(">action", ">reward", ">before", ">after", "completion", title=f"\nAfter {steps} steps")
     for action, text in enumerate(bandit.actions):

@@ -9,12 +9,11 @@ All rates are exact, summed over the policy's own probabilities: p for one sampl
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
-from course.bandit import DATASET, PACK, load_bandit, log_prob_gradient, softmax
-from course.files import InputError, to_json, to_pretty_json
+from course.bandit import add_bandit_options, bandit_of, log_prob_gradient, softmax
+from course.files import InputError, to_json, to_pretty_json, write_whole
 from course.measurement import experiment
 from course.pictures import COLOURS, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
@@ -61,20 +60,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m course.select_or_learn", description="Loop B beside Loop C.")
     parser.add_argument("--n", type=int, default=8, help="samples that selection chooses from (default: 8)")
     parser.add_argument("--steps", type=int, default=60, help="steps of learning, one sample each (default: 60)")
-    parser.add_argument("--learning-rate", type=float, default=0.5)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--id", help="the example whose completions are the actions (default: the first that serves)")
-    parser.add_argument("--dataset", type=Path, default=DATASET)
-    parser.add_argument("--pack", type=Path, default=PACK, help="completions file that the actions are taken from")
-    parser.add_argument("--plot", type=Path, help="write the picture here as well")
+    add_bandit_options(parser)
     add_run_options(parser)
     args = parser.parse_args()
     for name in ("n", "steps"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name}", "at least 1")
-    if not 0 < args.learning_rate < float("inf"):
-        raise InputError("--learning-rate", "a number above zero")
-    bandit = load_bandit(args.dataset, args.pack, args.id)
+    bandit = bandit_of(args)
     policies = learn(bandit.rewards, args.steps, args.learning_rate, args.seed)
     curves = {
         "pass_at_1": [pass_at_n(probs, bandit.rewards, 1) for probs in policies],
@@ -84,6 +76,8 @@ def main() -> None:
     summary = {"loop": "B and C", "n": args.n, "before": before, "after_selection": before, "after_learning": after}
     picture = draw(curves, args.n)
     settings = {name: getattr(args, name) for name in ("n", "steps", "learning_rate", "seed")}
+    if args.plot:
+        write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         rows = [{"step": i, **{name: curve[i] for name, curve in curves.items()}} for i in range(len(policies))]
         run.write("select_or_learn.jsonl", b"".join(to_json(row) + b"\n" for row in rows))
@@ -91,8 +85,6 @@ def main() -> None:
         run.write(SUMMARY, to_pretty_json(summary))
         loops = experiment(args, "B and C", "selection beside policy", {**settings, "example": bandit.example["id"]})
         folder = run.finish({"experiment": "select_or_learn", **loops})
-    if args.plot:
-        args.plot.write_bytes(picture)
 
     out = console()
     out.print("Loops B and C, side by side, on the same policy\n")

@@ -23,7 +23,7 @@ import numpy as np
 from course import stats
 from course.bandit import DATASET, PACK
 from course.datasets import CompletionsFile, Dataset, check_sidecar, load_dataset, load_sidecar
-from course.files import InputError, sha256, to_json, to_pretty_json
+from course.files import InputError, sha256, to_json, to_pretty_json, write_whole
 from course.measurement import experiment, measure, provenance
 from course.pictures import COLOURS, new_figure, png
 from course.rubrics import RUBRICS
@@ -231,6 +231,8 @@ def main() -> None:
     of_chosen = {key: value for key, value in tally.summary().items() if not key.startswith("pass_at")}
     picture = draw(curve)
     selection = {"rule": sha256(inspect.getsource(pick_best).encode()), "n": n, "select_with": args.select_with}
+    if args.plot:
+        write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         run.write("selection_demo.jsonl", b"".join(to_json(asdict(choice)) + b"\n" for choice in choices))
         run.write(RESULTS, b"".join(result_line(result) for _, result in chosen))
@@ -245,8 +247,6 @@ def main() -> None:
         }
         circumstances = {"dataset_path": str(args.dataset), "completions_path": str(args.pack)}
         folder = run.finish(manifest, circumstances)
-    if args.plot:
-        args.plot.write_bytes(picture)
     report(found, choices, args.select_with)
     console().print(f"\nRun written to {folder}; look at {folder / 'selection_demo.png'}")
     console().print(f"Next: python -m course.inspect_run --run {folder} --only-fails --top-k 5")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from course.bandit import softmax
-from course.files import InputError, to_json, to_pretty_json
+from course.files import InputError, to_json, to_pretty_json, write_whole
 from course.measurement import experiment
 from course.pictures import COLOURS, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
@@ -152,6 +152,8 @@ def main() -> None:
         **{f"first_step_by_{credit}": [float(run.first[0]) for run in learned[credit]] for credit in CREDITS},
     }
     settings = {name: getattr(args, name) for name in ("episodes", "learning_rate", "seed", "seeds")}
+    if args.plot:
+        write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         run.write("toy_mdp_log.txt", ("\n".join(texts) + "\n").encode())
         rows = [{"credit_by": c, **as_json(row)} for c in CREDITS for row in learned[c][0].log]
@@ -159,8 +161,6 @@ def main() -> None:
         run.write("toy_mdp.png", picture)
         run.write(SUMMARY, to_pretty_json(summary))
         folder = run.finish({"experiment": "toy_mdp", **experiment(args, "C", "policy", settings)})
-    if args.plot:
-        args.plot.write_bytes(picture)
 
     out = console()
     out.print("Loop C (learning): two steps, and reward only at the end\n")
