@@ -14,8 +14,9 @@ from course.datasets import CompletionsFile, Example, load_dataset
 from course.files import InputError
 from course.measurement import score_one
 
-DATASET = Path("data/datasets/math_dev.jsonl")
-PACK = Path("data/rollouts/selection_pack_dev.jsonl")
+DATA = Path(__file__).resolve().parents[1] / "data"
+DATASET = DATA / "datasets" / "math_dev.jsonl"
+PACK = DATA / "rollouts" / "selection_pack_dev.jsonl"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Bandit:
     actions: list[str]
     rewards: np.ndarray
     codes: list[str | None]
+    source: dict[str, str]  # the example's id, and the hashes of the files that it and the actions are from
 
 
 def load_bandit(dataset: Path, pack: Path, example_id: str | None, size: int = 5) -> Bandit:
@@ -33,9 +35,10 @@ def load_bandit(dataset: Path, pack: Path, example_id: str | None, size: int = 5
 
     Without an id, the first example of which some completions pass and at least two do not. Raises InputError.
     """
-    examples = load_dataset(dataset).examples
+    loaded = load_dataset(dataset)
+    examples, completions = loaded.examples, CompletionsFile(pack, loaded.examples)
     said: dict[str, list[str]] = {key: [] for key in examples}
-    for row in CompletionsFile(pack, examples):
+    for row in completions:
         if row.completion not in said[row.id]:
             said[row.id].append(row.completion)
     if example_id is not None and example_id not in examples:
@@ -49,7 +52,8 @@ def load_bandit(dataset: Path, pack: Path, example_id: str | None, size: int = 5
             kept = [result for result in found if result in passing or result in failing]
             rewards = np.array([result.reward for result in kept])
             texts = [str(result.completion) for result in kept]
-            return Bandit(examples[key], texts, rewards, [result.details["code"] for result in kept])
+            source = {"example": key, "dataset_sha256": loaded.sha256, "pack_sha256": completions.lines.sha256}
+            return Bandit(examples[key], texts, rewards, [result.details["code"] for result in kept], source)
     which = f"example {example_id!r} has not" if example_id is not None else "no example has"
     raise InputError(pack, f"{which} one completion that passes and two that do not, which a bandit needs")
 
@@ -68,6 +72,8 @@ def bandit_of(args: argparse.Namespace) -> Bandit:
     """The bandit that the options ask for. Raises InputError."""
     if not 0 < args.learning_rate < float("inf"):
         raise InputError("--learning-rate", "a number above zero")
+    if args.seed < 0:
+        raise InputError("--seed", "a whole number, zero or more")
     return load_bandit(args.dataset, args.pack, args.id)
 
 

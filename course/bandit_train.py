@@ -21,7 +21,7 @@ import numpy as np
 from course.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
 from course.files import InputError, to_json, to_pretty_json, write_whole
 from course.measurement import experiment
-from course.pictures import COLOURS, new_figure, png
+from course.pictures import COLOURS, LINES, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
 from course.terminal import console, run_command, table, visible
 
@@ -93,11 +93,11 @@ def train(
 def story(row: Step) -> str:
     """One row of the log in plain English."""
     if row.advantage > 0:
-        what = "better than expected, so it is reinforced"
+        what = "better than the baseline, so it is reinforced"
     elif row.advantage < 0:
-        what = "worse than expected, so it is suppressed"
+        what = "worse than the baseline, so it is suppressed"
     else:
-        what = "just as expected, so nothing moves"
+        what = "equal to the baseline, so it pushes nothing"
     direction = f"{row.prob:.3f} -> {row.prob_after:.3f}"
     return (
         f"step {row.step:3d}: sampled action {row.action} `{visible(row.completion)}`, reward {row.reward:g}, "
@@ -110,8 +110,9 @@ def sampled_gradients(
 ) -> np.ndarray:
     """Many independent estimates (draws, K) of the gradient at one policy, each from a batch of samples.
 
-    The running baseline is the mean of past rewards, so it is independent of the batch and the estimate stays
-    unbiased. The batch mean holds each sample's own reward, which shrinks the estimate by (n - 1) / n exactly.
+    The running baseline is a moving average of past rewards, here a settled one of the same policy; it is independent
+    of the batch, so the estimate stays unbiased. The batch mean holds each sample's own reward, which shrinks the
+    estimate by (n - 1) / n exactly.
     """
     probs = softmax(theta)
     actions = rng.choice(len(probs), size=(draws, batch), p=probs)
@@ -143,13 +144,20 @@ def variance_table(bandit: Bandit, batch: int, seed: int) -> list[dict[str, Any]
             row: dict[str, Any] = {"chance_right": chance, "rewards": f"{raised:g} and {1 + raised:g}"}
             for baseline in BASELINES:
                 drawn = sampled_gradients(theta, bandit.rewards + raised, baseline, batch, VARIANCE_DRAWS, rng)
-                row[baseline] = float(drawn.var(axis=0).sum())
+                unshrunk = batch / (batch - 1) if baseline == "batch" else 1.0  # so that all three estimate the same
+                row[baseline] = float((unshrunk * drawn).var(axis=0).sum())
             rows.append(row)
     return rows
 
 
 def learning_curves(
-    bandit: Bandit, raised: float, baseline: str, steps: int, batch: int, learning_rate: float, seeds: Sequence[int]
+    bandit: Bandit,
+    raised: float,
+    baseline: str,
+    steps: int,
+    batch: int,
+    learning_rate: float,
+    seeds: Sequence[int | tuple[int, int]],
 ) -> np.ndarray:
     """The chance of the right action after each step (seeds, steps + 1), all seeds learning side by side."""
     uniform = np.stack([np.random.default_rng(seed).random((steps, batch)) for seed in seeds])
@@ -175,9 +183,9 @@ def draw(curves: dict[float, dict[str, np.ndarray]]) -> bytes:
     """Learning curves: the median over seeds, and the middle 80 of 100; one panel for each shift of the rewards."""
     figure, panels = new_figure("Baselines: learning, and its spread over seeds", panels=len(curves), width=9)
     for axes, (raised, by_baseline) in zip(panels, curves.items(), strict=True):
-        for colour, (name, curve) in zip(COLOURS, by_baseline.items(), strict=False):
+        for colour, line, (name, curve) in zip(COLOURS, LINES, by_baseline.items(), strict=False):
             low, middle, high = np.quantile(curve, [0.1, 0.5, 0.9], axis=0)
-            axes.plot(middle, color=colour, label=f"baseline: {name}")
+            axes.plot(middle, line, color=colour, label=f"baseline: {name}")
             axes.fill_between(range(len(middle)), low, high, color=colour, alpha=0.2, linewidth=0)
         axes.set(title=f"rewards {raised:g} and {1 + raised:g}", xlabel="step", ylim=(0, 1.02))
     panels[0].set_ylabel("chance of the right action")
@@ -200,14 +208,14 @@ def main() -> None:
     bandit = bandit_of(args)
     log, probs = train(bandit, args.baseline, args.steps, args.batch, args.learning_rate, args.seed)
     variances = variance_table(bandit, ABLATION_BATCH, args.seed)
-    seeds = [args.seed + 1 + number for number in range(ABLATION_SEEDS)]
+    seeds = [(args.seed, number) for number in range(ABLATION_SEEDS)]
     size = (args.steps, ABLATION_BATCH, args.learning_rate, seeds)
     curves = {up: {name: learning_curves(bandit, up, name, *size) for name in BASELINES} for up in (0.0, 1.0)}
     picture = draw(curves)
     settings: dict[str, Any] = {
         name: getattr(args, name) for name in ("steps", "baseline", "batch", "learning_rate", "seed")
     }
-    settings["example"] = bandit.example["id"]
+    settings |= bandit.source
     summary = {
         "loop": "C",
         "mean_reward_before": float(bandit.rewards.mean()),
@@ -225,7 +233,7 @@ def main() -> None:
         folder = run.finish({"experiment": "bandit_train", **experiment(args, "C", "policy", settings)})
 
     out = console()
-    out.print("Loop C (learning): a policy over five completions, moved by rewards\n")
+    out.print(f"Loop C (learning): a policy over {len(bandit.actions)} completions, moved by rewards\n")
     for line in lines[:14]:
         out.print(line)
     out.print(f"… {len(log)} rows in {folder / 'bandit_train_log.txt'}\n")

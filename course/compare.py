@@ -29,6 +29,7 @@ ROOM = (
     ("dataset", ("dataset", "sha256"), "a new environment"),
     ("split", ("dataset", "split"), "a new environment"),
     ("prompts", ("prompts_sha256",), "a new environment"),
+    ("tokenizer", ("policy", "tokenizer_sha256"), "another way from tokens to text: a new environment"),
     ("scorer spec", ("scorer", "spec_version"), "a new instrument"),
     ("scorer source", ("scorer", "sha256"), "a new instrument"),
     ("seal of the core", ("core", "sealed"), "an instrument that nobody vouches for"),
@@ -36,7 +37,6 @@ ROOM = (
 # What may differ, if it is the only one and is declared: (name, where, the loop and the knob it belongs to).
 KNOBS = (
     ("policy", ("policy", "sha256"), "Loop C, learning: another policy, asked in the same way"),
-    ("selection", ("selection",), "Loop B, selection: the same policy, another choice among its samples"),
     ("temperature", ("sampling", "temperature"), "sampling: the same policy, asked in another way"),
     ("top_p", ("sampling", "top_p"), "sampling: the same policy, asked in another way"),
     ("max_new_tokens", ("sampling", "max_new_tokens"), "sampling: the same policy, asked in another way"),
@@ -46,6 +46,17 @@ KNOBS = (
         "sampling: the same policy, asked more or less often",
     ),
 )
+
+
+SELECTION = "Loop B, selection: the same policy, another choice among its samples"
+SELECTION_KNOBS = (
+    ("the rule pick_best", ("selection", "rule"), SELECTION),
+    ("samples to choose from", ("selection", "n"), SELECTION),
+    ("the selecting rubric", ("selection", "select_with"), SELECTION),
+)
+
+
+SAMPLED_AGAIN = "Loop A, measurement: the same policy sampled again"
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,7 @@ class Verdict:
     difference: float
     interval: tuple[float, float]
     p: float
+    exact: bool  # whether p adds up all sign patterns, or draws some
 
 
 def value_at(manifest: dict[str, Any], keys: tuple[str, ...]) -> Any:
@@ -89,10 +101,17 @@ def differences(before: dict[str, Any], after: dict[str, Any], things: Any) -> l
     return found
 
 
+def knobs_turned(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
+    """The knobs that stand differently. To select at all, or not to, is one knob; how to select are three."""
+    both_select = before.get("selection") and after.get("selection")
+    how = SELECTION_KNOBS if both_select else (("selection", ("selection",), SELECTION),)
+    return differences(before, after, (*KNOBS, *how))
+
+
 def refusals(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str]]:
     """Why two runs cannot be compared: (what differs, what that makes of the change). Empty if they can be."""
     room = differences(before, after, ROOM)
-    knobs = differences(before, after, KNOBS)
+    knobs = knobs_turned(before, after)
     found = [(f"{d.name}: {short(d.before)} before, {short(d.after)} after", d.meaning) for d in room]
     if (before["sampling"] is None) != (after["sampling"] is None):
         found.append(("sampling: known of one run, unknown of the other", "a change that cannot be named"))
@@ -125,14 +144,14 @@ def short(value: Any) -> str:
 
 def knob_of(before: dict[str, Any], after: dict[str, Any]) -> str:
     """The loop and the knob that the change between two comparable runs belongs to."""
-    knobs = differences(before, after, KNOBS)
+    knobs = knobs_turned(before, after)
     if knobs:
         return knobs[0].meaning
     if before["completions"]["sha256"] == after["completions"]["sha256"]:
         return "Loop A, measurement: the same completions measured twice"
     if before["sampling"] is None:
         return "unknown: no sidecar says how the completions were made, so the declaration is all there is"
-    return "Loop A, measurement: the same policy sampled again, so whatever differs is luck"
+    return SAMPLED_AGAIN
 
 
 def counts_by_example(run: Path) -> dict[str, stats.Counts]:
@@ -149,6 +168,7 @@ def judge(before: dict[str, stats.Counts], after: dict[str, stats.Counts]) -> Ve
     """The paired statistics of two runs over the same examples."""
     change = {key: Fraction(after[key][1], after[key][0]) - Fraction(c, n) for key, (n, c) in before.items()}
     unit = math.lcm(*(d.denominator for d in change.values()))
+    whole = [int(d * unit) for d in change.values()]
     floats = [float(d) for d in change.values()]
     counts = list(before.values()), [after[key] for key in before]
     return Verdict(
@@ -158,7 +178,8 @@ def judge(before: dict[str, stats.Counts], after: dict[str, stats.Counts]) -> Ve
         losses=[key for key, d in change.items() if d < 0],
         difference=math.fsum(floats) / len(floats),
         interval=stats.difference_interval(floats),
-        p=stats.sign_flip_test([int(d * unit) for d in change.values()]),
+        p=stats.sign_flip_test(whole),
+        exact=stats.is_exact(whole),
     )
 
 
@@ -167,6 +188,9 @@ def sentence(verdict: Verdict, knob: str) -> str:
     points = f"{100 * abs(verdict.difference):.1f} points"
     if verdict.p >= SIGNIFICANT:
         return f"no difference that luck does not explain ({points}, p = {p_value(verdict.p)})."
+    if knob == SAMPLED_AGAIN:
+        drawn = f"two draws of one policy that differ by {points} (p = {p_value(verdict.p)})"
+        return f"{drawn}: luck of the rarer kind, which one redraw in twenty shows, or a change that nobody declared."
     word = "better" if verdict.difference > 0 else "worse"
     return f"the second run is {word} by {points}, more than luck explains (p = {p_value(verdict.p)}). {knob}."
 
@@ -201,7 +225,7 @@ def print_verdict(verdict: Verdict, runs: tuple[Path, Path], manifests: tuple[di
     lowest, highest = (f"{100 * bound:+.1f}" for bound in verdict.interval)
     out.print(f"\nby example:      {len(verdict.wins)} wins, {len(verdict.losses)} losses, {ties} ties")
     out.print(f"difference:      {100 * verdict.difference:+.1f} points, 95 % interval {lowest} to {highest}")
-    out.print(f"exact paired p:  {p_value(verdict.p)}")
+    out.print(f"{'exact paired p: ' if verdict.exact else 'paired p (drawn):'} {p_value(verdict.p)}")
     out.print(f"the noise rule:  {stats.noise_rule(len(verdict.counts[0]), verdict.difference)}")
     out.print(f"\nVerdict: {sentence(verdict, knob)}")
     if verdict.losses:
@@ -226,7 +250,12 @@ def main() -> int:
     if reasons:
         print_refusal(reasons, runs)
         return FOUND
-    print_verdict(judge(*(counts_by_example(run) for run in runs)), runs, manifests)
+    before, after = (counts_by_example(run) for run in runs)
+    if before.keys() != after.keys():
+        odd = sorted(before.keys() ^ after.keys())
+        print_refusal([(f"examples: {len(odd)} are in one run only, {odd[0]!r} first", "a new environment")], runs)
+        return FOUND
+    print_verdict(judge(before, after), runs, manifests)
     return DONE
 
 

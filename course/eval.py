@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from course import stats
-from course.datasets import CompletionsFile, Dataset, check_sidecar, load_dataset, load_sidecar
+from course.datasets import CompletionsFile, check_sidecar, load_dataset, load_sidecar
 from course.files import to_pretty_json
 from course.golden import FOLDER as GOLDEN
 from course.golden import GoldenReport, check_golden, print_report
 from course.measurement import REASONS, measure, provenance
-from course.runs import RESULTS, SUMMARY, RunWriter, add_run_options, declare, list_runs, load_manifest, result_line
+from course.runs import RESULTS, SUMMARY, RunWriter, add_run_options, declare, earlier_looks, looks_line, result_line
 from course.seal import core_state
-from course.terminal import DONE, FOUND, console, percent, progress, run_command, table
+from course.terminal import DONE, FOUND, console, percent, progress, run_command, table, typed
 
 
 def evaluate(
@@ -38,7 +38,7 @@ def evaluate(
     sidecar = load_sidecar(completions_path)
     core = core_state()
     declared = declare(change, parent)
-    looks = earlier_looks(dataset, runs_dir)
+    looks = earlier_looks(dataset.prompts_sha256, runs_dir) if dataset.split == "holdout" else None
     tally = stats.Tally()
     with RunWriter(runs_dir) as run:
         with run.open(RESULTS) as results, progress("scoring", file_size(completions_path)) as show:
@@ -81,14 +81,6 @@ def file_size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def earlier_looks(dataset: Dataset, runs_dir: Path) -> int | None:
-    """How many runs have measured this holdout before; None if it is no holdout."""
-    if dataset.split != "holdout":
-        return None
-    manifests = [load_manifest(run) for run in list_runs(runs_dir)]
-    return sum(1 for manifest in manifests if manifest.get("prompts_sha256") == dataset.prompts_sha256)
-
-
 def print_summary(run: Path, summary: dict[str, Any], manifest: dict[str, Any]) -> None:
     """What was measured, of what, and what to type next."""
     out = console()
@@ -112,7 +104,7 @@ def print_summary(run: Path, summary: dict[str, Any], manifest: dict[str, Any]) 
         print_failures(out, summary)
     print_warnings(out, manifest)
     out.print(f"\nRun written to {run}")
-    out.print(f"Next: python -m course.inspect_run --run {run} --only-fails --top-k 5")
+    out.print(f"Next: python -m course.inspect_run --run {typed(run)} --only-fails --top-k 5")
 
 
 def print_failures(out: Any, summary: dict[str, Any]) -> None:
@@ -130,9 +122,7 @@ def print_warnings(out: Any, manifest: dict[str, Any]) -> None:
     """What a reader of the number should know before believing in it."""
     looks = manifest["circumstances"].get("earlier_looks_at_this_holdout")
     if looks is not None:
-        out.print(f"\nThis is a holdout. Earlier looks at it, as far as this runs folder knows: {looks}.")
-        if looks:
-            out.print("Each look invites tuning on it; a holdout that guided a choice is a second dev set.")
+        out.print(f"\n{looks_line(looks)}")
     if not manifest["core"]["sealed"]:
         out.print("\nThe seal on the core is broken (python -m course.seal says where). The run records it.")
 

@@ -171,4 +171,4 @@ def to_json(value: Any) -> bytes:
 
 def to_pretty_json(value: Any) -> bytes:
     """JSON for people to read, ending in a newline. The same value gives the same bytes."""
-    return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=True).encode("ascii") + b"\n"
+    return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=True, allow_nan=False).encode("ascii") + b"\n"

@@ -51,10 +51,11 @@ class GoldenReport:
     false_positives: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
     false_negatives: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
     wrong_codes: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
+    crashes: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        return not (self.false_positives or self.false_negatives or self.wrong_codes)
+        return not (self.false_positives or self.false_negatives or self.wrong_codes or self.crashes)
 
     def counts(self) -> dict[str, int]:
         return {
@@ -62,6 +63,7 @@ class GoldenReport:
             "false_positives": len(self.false_positives),
             "false_negatives": len(self.false_negatives),
             "wrong_codes": len(self.wrong_codes),
+            "crashes": len(self.crashes),
         }
 
 
@@ -90,7 +92,12 @@ def check_golden(folder: Path = FOLDER, scorer: Scorer = score) -> GoldenReport:
         hashes.append(sha256(path.read_bytes()))
         for case in cases:
             report.cases += 1
-            result = scorer({"id": case.id, "prompt": "", "expected_answer": case.expected_answer}, case.completion)
+            example = {"id": case.id, "prompt": "", "expected_answer": case.expected_answer}
+            try:
+                result = scorer(example, case.completion)
+            except Exception as error:  # to find broken scorers is what the gate is for
+                report.crashes.append((case, {"reward": float("nan"), "details": {"code": repr(error)}}))
+                continue
             if result["reward"] > case.reward:
                 report.false_positives.append((case, result))
             elif result["reward"] < case.reward:
@@ -108,7 +115,7 @@ def print_report(report: GoldenReport) -> None:
     out.print(
         f"golden gate: {'passed' if report.passed else 'FAILED'}, {counts['cases']} cases, "
         f"{counts['false_positives']} false positives, {counts['false_negatives']} false negatives, "
-        f"{counts['wrong_codes']} wrong codes"
+        f"{counts['wrong_codes']} wrong codes, {counts['crashes']} crashes"
     )
     if report.passed:
         return
@@ -117,6 +124,7 @@ def print_report(report: GoldenReport) -> None:
         ("false positive", report.false_positives),
         ("false negative", report.false_negatives),
         ("wrong code", report.wrong_codes),
+        ("crash", report.crashes),
     )
     for kind, found in kinds:
         for case, result in found:

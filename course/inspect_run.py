@@ -19,7 +19,7 @@ from rich.console import Console
 from course.files import InputError, read_json
 from course.measurement import REASONS
 from course.runs import RESULTS, SUMMARY, Result, list_runs, load_manifest, load_results
-from course.terminal import console, percent, run_command, table, unusual_characters, visible
+from course.terminal import console, percent, run_command, table, typed, unusual_characters, visible
 
 
 def matching(run: Path, only_fails: bool, code: str | None, example_id: str | None) -> Iterator[tuple[int, Result]]:
@@ -27,7 +27,7 @@ def matching(run: Path, only_fails: bool, code: str | None, example_id: str | No
     for number, result in enumerate(load_results(run)):
         if only_fails and result.reward >= 1.0:
             continue
-        if code is not None and result.details["code"] != code:
+        if code is not None and result.details.get("code") != code:
             continue
         if example_id is not None and result.id != example_id:
             continue
@@ -36,11 +36,11 @@ def matching(run: Path, only_fails: bool, code: str | None, example_id: str | No
 
 def why(result: Result) -> str:
     """In plain words, why the completion earned what it earned."""
-    code = result.details["code"]
+    code = result.details.get("code")
     if code is None:
         return "exactly one line in form, and the expected number"
     if code == "wrong_answer":
-        return f"the line is in form, but it says {result.details['extracted']} and not {result.expected_answer}"
+        return f"the line is in form, but it says {result.details.get('extracted')} and not {result.expected_answer}"
     reason = REASONS.get(code, code)
     unusual = unusual_characters(result.completion or "")
     return "; ".join([reason, *unusual[:5]])
@@ -48,7 +48,7 @@ def why(result: Result) -> str:
 
 def show(out: Console, result: Result) -> None:
     """One result as a block."""
-    code = result.details["code"] or "passed"
+    code = result.details.get("code") or "passed"
     out.print(f"{result.id}, sample {result.sample}: reward {result.reward:g}, {code}")
     said = "(nothing: the completion is missing)" if result.completion is None else visible(result.completion)
     out.print(f"  prompt      {visible(result.prompt)}")
@@ -78,7 +78,7 @@ def print_runs(runs_dir: Path) -> None:
         out.print(f"unreadable: {problem}")
     measured = [run for run in runs if (run / RESULTS).is_file()]
     if measured:
-        out.print(f"Next: python -m course.inspect_run --run {measured[-1]} --only-fails --top-k 5")
+        out.print(f"Next: python -m course.inspect_run --run {typed(measured[-1])} --only-fails --top-k 5")
 
 
 def describe(manifest: dict[str, Any], summary: dict[str, Any]) -> list[str]:
@@ -123,7 +123,7 @@ def main() -> None:
         raise InputError(
             args.run, f"it is a demo's run and holds no {RESULTS}; its log and its summary.json can be read as they are"
         )
-    known = {result.details["code"] for result in load_results(args.run)} - {None}
+    known = {str(code) for result in load_results(args.run) if (code := result.details.get("code"))}
     if args.code is not None and args.code not in REASONS:
         raise InputError("--code", f"unknown code {args.code!r}; this run has: {', '.join(sorted(known)) or 'none'}")
 
@@ -151,7 +151,7 @@ def main() -> None:
     out.print(f"{shown} of {total} {what} shown.")
     if args.code is None and known:
         out.print(f"codes in this run: {', '.join(sorted(known))}")
-        out.print(f"Next: python -m course.inspect_run --run {args.run} --code {min(known)}")
+        out.print(f"Next: python -m course.inspect_run --run {typed(args.run)} --code {min(known)}")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ ACTIONS = (  # (completion, probability under the reference)
 LOOPHOLE = len(ACTIONS) - 1
 BETAS = (10.0, 3.0, 1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01)
 LEARNING_STEPS, STEP = 200, 0.1
+SMALLEST_BETA = 1e-3
 COLUMNS = ("beta", "mean_reward", "kl", "top_actions")
 
 
@@ -144,8 +145,10 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="write the picture here as well")
     add_run_options(parser)
     args = parser.parse_args()
-    if not all(0 < beta < float("inf") for beta in args.betas):
-        raise InputError("--betas", "each must be above zero: without a leash the optimum is one single action")
+    if not all(SMALLEST_BETA <= beta < float("inf") for beta in args.betas):
+        raise InputError(
+            "--betas", f"each must be {SMALLEST_BETA:g} or more: without a leash the optimum is a single action"
+        )
     if args.steps < 1:
         raise InputError("--steps", "at least one step")
     texts = [text for text, _ in ACTIONS]

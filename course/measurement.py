@@ -18,10 +18,9 @@ from course.files import InputError, read_json, sha256_file
 from course.runs import RESULTS, SUMMARY, Result, damage, declare, load_manifest, load_results
 from course.score import score
 from course.seal import core_state
-from course.stats import Tally
+from course.stats import MISSING, Tally
 
-REMEMBERED = 50_000  # completions whose score is kept for when they come again
-MISSING = "missing_completion"  # not a code of the scorer: there was nothing to score
+REMEMBERED, SHORT = 50_000, 200  # scores kept for when a completion comes again: how many, and how long
 REASONS = {**scorer.CODES, MISSING: "the example has no completion"}
 
 
@@ -51,12 +50,16 @@ def provenance(dataset: Dataset, completions: CompletionsFile, sidecar: Sidecar 
 
     To be asked when the completions have been read to their end.
     """
+    policy = None
+    if sidecar is not None:
+        hashes = {"sha256": sidecar.policy_sha256, "tokenizer_sha256": sidecar.tokenizer_sha256}
+        policy = {"name": sidecar.policy, **hashes}
     return {
         "dataset": {"name": dataset.path.name, "sha256": dataset.sha256, "split": dataset.split},
         "prompts_sha256": dataset.prompts_sha256,
         "completions": {"name": completions.lines.path.name, "sha256": completions.lines.sha256},
         "scorer": scorer_identity(),
-        "policy": None if sidecar is None else {"name": sidecar.policy, "sha256": sidecar.policy_sha256},
+        "policy": policy,
         "sampling": None if sidecar is None else msgspec.to_builtins(sidecar.sampling),
     }
 
@@ -69,9 +72,11 @@ def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
         key = (row.id, row.completion)
         result = known.get(key)
         if result is None:
-            if len(known) >= REMEMBERED:
-                known.clear()
-            result = known[key] = score_one(dataset.examples[row.id], row.sample, row.completion)
+            result = score_one(dataset.examples[row.id], row.sample, row.completion)
+            if len(row.completion) <= SHORT:
+                if len(known) >= REMEMBERED:
+                    known.clear()
+                known[key] = result
         elif result.sample != row.sample:
             result = Result(
                 row.id, row.sample, result.prompt, result.expected_answer, row.completion, result.reward, result.details
@@ -159,9 +164,12 @@ def summed_otherwise(run: Path) -> Iterator[str]:
     if not (run / SUMMARY).is_file():
         return
     stored, again = read_json(run / SUMMARY), summarise(load_results(run))
+    selected = stored.get("loop") == "B"
     for name, value in again.items():
-        if name in stored and stored[name] != value:
-            yield f"{SUMMARY}, {name}: it says {stored[name]}, the results give {value}"
+        if selected and name.startswith("pass_at"):
+            continue  # pass@1 is the policy's; the results of Loop B are of chosen samples
+        if stored.get(name) != value:
+            yield f"{SUMMARY}, {name}: it says {stored.get(name)}, the results give {value}"
 
 
 def unlike_the_source(run: Path, manifest: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -169,23 +177,43 @@ def unlike_the_source(run: Path, manifest: dict[str, Any]) -> tuple[list[str], l
     paths = {kind: Path(manifest["circumstances"][f"{kind}_path"]) for kind in ("dataset", "completions")}
     for kind, path in paths.items():
         if not path.is_file():
-            return [], [f"the {kind} file {path} is not there any more, so the results were not held against it"]
+            return [], [f"the {kind} file {path} is not found from here, so the results were not held against it"]
         if sha256_file(path) != manifest[kind]["sha256"]:
             return [], [f"the {kind} file {path} has changed since, so the results were not held against it"]
     dataset = load_dataset(paths["dataset"])
-    wrong = []
     originals = measure(dataset, CompletionsFile(paths["completions"], dataset.examples))
-    if manifest.get("selection"):  # a run of Loop B holds the chosen samples alone
-        chosen = {(result.id, result.sample) for result in load_results(run)}
-        originals = (result for result in originals if (result.id, result.sample) in chosen)
-    stored = load_results(run)
-    for number, (one, other) in enumerate(zip_longest(originals, stored), start=1):
+    if manifest.get("selection"):
+        return list(unlike_the_pack(run, originals)), []
+    wrong = []
+    for number, (one, other) in enumerate(zip_longest(originals, load_results(run)), start=1):
         if one is None or other is None:
             wrong.append(
                 f"{RESULTS}: it holds {'more' if one is None else 'fewer'} rows than the completions file gives"
             )
             break
-        for field in ("id", "sample", "prompt", "expected_answer", "completion"):
-            if getattr(one, field) != getattr(other, field):
-                wrong.append(f"{RESULTS}, line {number}: the {field} is not that of {paths['completions'].name}")
+        wrong.extend(f"{RESULTS}, line {number}: {difference}" for difference in differing(one, other, paths))
     return wrong, []
+
+
+def differing(original: Result, stored: Result, paths: dict[str, Path]) -> Iterator[str]:
+    """The fields in which a stored result is not that of its source."""
+    for field in ("id", "sample", "prompt", "expected_answer", "completion"):
+        if getattr(original, field) != getattr(stored, field):
+            yield f"the {field} is not that of {paths['completions'].name}"
+
+
+def unlike_the_pack(run: Path, originals: Iterator[Result]) -> Iterator[str]:
+    """Whether a run of Loop B holds, for every example, exactly one of the samples that the pack has."""
+    pack: dict[str, dict[int, Result]] = {}
+    for result in originals:
+        pack.setdefault(result.id, {})[result.sample] = result
+    for number, stored in enumerate(load_results(run), start=1):
+        where = f"{RESULTS}, line {number}: {stored.id}, sample {stored.sample}"
+        if stored.id not in pack:
+            yield f"{where}: the pack has no such example, or it was chosen for already"
+            continue
+        original = pack.pop(stored.id).get(stored.sample)
+        if original is None or original.completion != stored.completion or original.prompt != stored.prompt:
+            yield f"{where}: the pack has no such sample"
+    for example_id in pack:
+        yield f"{RESULTS}: nothing was chosen for {example_id}"

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by the colour-blind
+LINES = ("-", "--", ":", "-.")  # told apart in grey
 
 mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25})
 mpl.rcParams.update({"font.size": 10, "axes.titlesize": 11, "legend.frameon": False, "figure.dpi": 130})

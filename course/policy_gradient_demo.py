@@ -76,7 +76,7 @@ def update(bandit: Bandit, theta: np.ndarray, baseline: float, action: int, step
     probs = softmax(theta)
     reward = float(bandit.rewards[action])
     advantage = reward - baseline
-    gradient = advantage * log_prob_gradient(probs.copy(), action)
+    gradient = advantage * log_prob_gradient(probs, action)
     after = theta + learning_rate * gradient
     return Step(
         step=step,
@@ -121,14 +121,14 @@ def run_steps(
 
 def direction_of(text: str) -> str | None:
     """The direction that a prediction begins with, or None."""
-    word = text.strip().split(" ")[0].strip(".,:;!").lower() if text.strip() else ""
+    word = text.split()[0].strip(".,:;!").lower() if text.strip() else ""
     return word if word in DIRECTIONS else None
 
 
 def read_predictions(path: Path, steps: int) -> list[str]:
     """One prediction for each step, from a file. Raises InputError for a line that predicts nothing, or too few."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise InputError(path, reason_of(error)) from None
     except UnicodeDecodeError:
@@ -225,43 +225,45 @@ def main() -> None:
     pending: list[tuple[str, str]] = []
     predictions: list[Prediction] = []
 
-    def before(number: int, probs: np.ndarray, action: int, baseline: float) -> None:
-        if not args.slow:
-            return
-        show_state(out, bandit, number, probs, action, baseline)
-        text = said[number - 1] if said is not None else ask()
-        seal = sha256(f"{predictions[-1].seal if predictions else ''}|{number}|{text}".encode())
-        out.print(f"predicted: {text}   (sealed: {seal[:12]})")
-        pending.append((text, seal))
-
-    def after(step: Step) -> None:
-        if args.slow:
-            show_step(out, step)
-            text, seal = pending.pop()
-            predicted = str(direction_of(text))
-            right = predicted == step.direction
-            predictions.append(Prediction(step.step, text, predicted, seal, step.direction, right))
-            out.print(f"You said {predicted}; it went {step.direction}: {'right' if right else 'not so'}.")
-        elif args.one_line:
-            out.print(one_line(step))
-
-    log = run_steps(bandit, steps, not args.no_baseline, args.learning_rate, args.seed, before, after)
-    mean_before, mean_after = (float(np.array(p) @ bandit.rewards) for p in (log[0].probs, log[-1].probs_after))
-    summary = {"loop": "C", "mean_reward_before": mean_before, "mean_reward_after": mean_after}
-    if args.slow:
-        summary |= {"predictions": len(predictions), "predictions_right": sum(p.right for p in predictions)}
-    settings = {
-        "steps": steps,
-        "baseline": "none" if args.no_baseline else "running",
-        "learning_rate": args.learning_rate,
-        "seed": args.seed,
-        "slow": args.slow,
-        "example": bandit.example["id"],
-    }
-    picture = draw(bandit, log)
-    if args.plot:
-        write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
+
+        def before(number: int, probs: np.ndarray, action: int, baseline: float) -> None:
+            if not args.slow:
+                return
+            show_state(out, bandit, number, probs, action, baseline)
+            text = said[number - 1] if said is not None else ask()
+            seal = sha256(f"{predictions[-1].seal if predictions else ''}|{number}|{text}".encode())
+            run.append("sealed.jsonl", to_json({"step": number, "text": text, "seal": seal}) + b"\n")
+            out.print(f"predicted: {text}   (sealed: {seal[:12]})")
+            pending.append((text, seal))
+
+        def after(step: Step) -> None:
+            if args.slow:
+                show_step(out, step)
+                text, seal = pending.pop()
+                predicted = str(direction_of(text))
+                right = predicted == step.direction
+                predictions.append(Prediction(step.step, text, predicted, seal, step.direction, right))
+                out.print(f"You said {predicted}; it went {step.direction}: {'right' if right else 'not so'}.")
+            elif args.one_line:
+                out.print(one_line(step))
+
+        log = run_steps(bandit, steps, not args.no_baseline, args.learning_rate, args.seed, before, after)
+        mean_before, mean_after = (float(np.array(p) @ bandit.rewards) for p in (log[0].probs, log[-1].probs_after))
+        summary = {"loop": "C", "mean_reward_before": mean_before, "mean_reward_after": mean_after}
+        if args.slow:
+            summary |= {"predictions": len(predictions), "predictions_right": sum(p.right for p in predictions)}
+        settings = {
+            "steps": steps,
+            "baseline": "none" if args.no_baseline else "running",
+            "learning_rate": args.learning_rate,
+            "seed": args.seed,
+            "slow": args.slow,
+            **bandit.source,
+        }
+        picture = draw(bandit, log)
+        if args.plot:
+            write_whole(args.plot, picture)
         run.write("policy_gradient_log.jsonl", b"".join(to_json(asdict(step)) + b"\n" for step in log))
         run.write("policy_gradient_log.txt", ("\n".join([SIGN_LINE, *map(one_line, log)]) + "\n").encode())
         run.write("policy_gradient.png", picture)

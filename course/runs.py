@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import datetime
 import importlib.metadata
+import os
 import platform
 import re
 import shutil
@@ -99,6 +100,13 @@ class RunWriter:
     def write(self, name: str, data: bytes) -> None:
         (self.folder / name).write_bytes(data)
 
+    def append(self, name: str, data: bytes) -> None:
+        """Add to a file of the run, on disk when this returns."""
+        with (self.folder / name).open("ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
     def finish(self, manifest: dict[str, Any], circumstances: dict[str, Any] | None = None) -> Path:
         """Hash the files, write the manifest, and give the run its name. Returns its folder.
 
@@ -146,6 +154,22 @@ def declare(change: str | None, parent: Path | None) -> dict[str, Any] | None:
     if found:
         raise InputError(parent, f"the parent run is damaged: {found[0]}")
     return {"declared": change, "parent": parent.name, "parent_seal": load_manifest(parent)["seal"]}
+
+
+def earlier_looks(prompts_sha256: str, runs_dir: Path) -> int:
+    """How many runs of a folder have looked at these prompts. Runs that cannot be read are passed over."""
+    looks = 0
+    for run in list_runs(runs_dir):
+        with contextlib.suppress(InputError):
+            looks += load_manifest(run).get("prompts_sha256") == prompts_sha256
+    return looks
+
+
+def looks_line(looks: int) -> str:
+    """What is said to someone who looks at a holdout."""
+    known = f"This is a holdout. Earlier looks at it, as far as this runs folder knows: {looks}."
+    warning = "Each look invites tuning on it; a holdout that guided a choice is a second dev set."
+    return f"{known}\n{warning}" if looks else known
 
 
 def seal_manifest(manifest: dict[str, Any]) -> bytes:

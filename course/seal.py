@@ -3,9 +3,10 @@
     python -m course.seal            says whether the seal is whole, and what broke it
     python -m course.seal --renew    for teachers: seal the core as it stands
 
-`course/seal.json` holds the hash of every sealed file: the code of `course/` and the data in `data/`. What
-stands between the lines `# >>> yours to edit` and `# <<< yours to edit` is left out of the hash. Every run
-records whether the seal was whole; a run made under a broken one is not compared with a sealed one.
+`course/seal.json` holds the hash of every sealed file: the code of `course/` and the data that the course ships.
+The marked region of `selection_demo.py`, which is the student's, is left out of its hash; files of your own may lie
+in `data/`. Every run records whether the seal was whole; one made under a broken seal is not compared with a
+sealed one.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from course.terminal import DONE, FOUND, console, run_command
 ROOT = Path(__file__).resolve().parents[1]
 SEAL = ROOT / "course" / "seal.json"
 SEALED = ("course/**/*.py", "data/**/*.json", "data/**/*.jsonl", "data/**/*.safetensors")
-YOURS = re.compile(rb"(# >>> yours to edit[^\n]*\n).*?(# <<< yours to edit)", re.DOTALL)
+YOURS = re.compile(rb"^# >>> yours to edit\r?\n.*?^# <<< yours to edit\r?$", re.DOTALL | re.MULTILINE)
+HAS_A_REGION = "course/selection_demo.py"  # nowhere else is a mark a mark
 
 
 @dataclass(frozen=True)
@@ -33,22 +35,24 @@ class SealState:
 
 
 def core_hashes(root: Path = ROOT) -> dict[str, str]:
-    """The hash of every sealed file as it stands now, by its path in the repository."""
+    """The hash of every file that could be sealed, as it stands now, by its path in the repository."""
     paths = {path for pattern in SEALED for path in root.glob(pattern) if path.is_file()}
-    return {path.relative_to(root).as_posix(): sealed_hash(read_bytes(path)) for path in sorted(paths)}
+    names = {path.relative_to(root).as_posix(): path for path in paths}
+    return {name: sealed_hash(name, read_bytes(names[name])) for name in sorted(names)}
 
 
-def sealed_hash(data: bytes) -> str:
-    """The hash of a file without the region that is the student's."""
-    return sha256(YOURS.sub(rb"\1\2", data))
+def sealed_hash(name: str, data: bytes) -> str:
+    """The hash of a file, without the region that is the student's."""
+    return sha256(YOURS.sub(b"", data, count=1) if name == HAS_A_REGION else data)
 
 
 def check_seal(root: Path = ROOT) -> SealState:
     """Compare the core with its seal. Raises InputError if there is no seal to read."""
     path = root / "course" / "seal.json"
-    sealed, now = read_json(path), core_hashes(root)
+    sealed, found = read_json(path), core_hashes(root)
     if not isinstance(sealed, dict):
         raise InputError(path, "not a seal")
+    now = {name: value for name, value in found.items() if name in sealed or name.startswith("course/")}
     broken = [
         f"{name}: {'removed' if name not in now else 'added' if name not in sealed else 'changed'}"
         for name in sorted(sealed.keys() | now.keys())

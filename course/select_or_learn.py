@@ -20,6 +20,7 @@ from course.runs import SUMMARY, RunWriter, add_run_options
 from course.terminal import console, percent, run_command, table
 
 RUNNING_RATE = 0.1
+TRIALS = 20_000
 
 
 def pass_at_n(probs: np.ndarray, rewards: np.ndarray, n: int) -> float:
@@ -35,10 +36,16 @@ def learn(rewards: np.ndarray, steps: int, learning_rate: float, seed: int) -> l
     for _ in range(steps):
         action = int(rng.choice(len(rewards), p=policies[-1]))
         advantage = rewards[action] - baseline
-        theta = theta + learning_rate * advantage * log_prob_gradient(policies[-1].copy(), action)
+        theta = theta + learning_rate * advantage * log_prob_gradient(policies[-1], action)
         baseline += RUNNING_RATE * (rewards[action] - baseline)
         policies.append(softmax(theta))
     return policies
+
+
+def answer_rate(probs: np.ndarray, rewards: np.ndarray, n: int, seed: int) -> float:
+    """Measured over many prompts' worth of draws: n samples of the policy, the best of them given as the answer."""
+    drawn = np.random.default_rng([seed, n]).choice(len(probs), size=(TRIALS, n), p=probs)
+    return float(rewards[drawn].max(axis=1).mean())
 
 
 def draw(curves: dict[str, list[float]], n: int) -> bytes:
@@ -72,8 +79,17 @@ def main() -> None:
         "pass_at_1": [pass_at_n(probs, bandit.rewards, 1) for probs in policies],
         "pass_at_n": [pass_at_n(probs, bandit.rewards, args.n) for probs in policies],
     }
-    before, after = ({name: curve[i] for name, curve in curves.items()} for i in (0, -1))
-    summary = {"loop": "B and C", "n": args.n, "before": before, "after_selection": before, "after_learning": after}
+    first, last = policies[0], policies[-1]
+    ways = {}
+    for way, probs, n in (("before", first, 1), ("selection", first, args.n), ("learning", last, 1)):
+        ways[way] = {
+            "pass_at_1": pass_at_n(probs, bandit.rewards, 1),
+            "pass_at_n": pass_at_n(probs, bandit.rewards, args.n),
+            "samples_for_each_answer": n,
+            "answers_right": answer_rate(probs, bandit.rewards, n, args.seed),
+        }
+    before, after, picked = ways["before"], ways["learning"], ways["selection"]["answers_right"]
+    summary = {"loop": "B and C", "n": args.n, "trials": TRIALS, **ways}
     picture = draw(curves, args.n)
     settings = {name: getattr(args, name) for name in ("n", "steps", "learning_rate", "seed")}
     if args.plot:
@@ -83,20 +99,23 @@ def main() -> None:
         run.write("select_or_learn.jsonl", b"".join(to_json(row) + b"\n" for row in rows))
         run.write("select_or_learn.png", picture)
         run.write(SUMMARY, to_pretty_json(summary))
-        loops = experiment(args, "B and C", "selection beside policy", {**settings, "example": bandit.example["id"]})
+        loops = experiment(args, "B and C", "selection beside policy", {**settings, **bandit.source})
         folder = run.finish({"experiment": "select_or_learn", **loops})
 
     out = console()
     out.print("Loops B and C, side by side, on the same policy\n")
-    shown = table("", "the policy", ">pass@1", f">pass@{args.n}", ">samples for each answer")
-    shown.add_row("before", "equal probabilities", *map(percent, before.values()), "1")
-    shown.add_row("selection", "as before", *map(percent, before.values()), str(args.n))
-    shown.add_row("learning", f"moved by {args.steps} samples", *map(percent, after.values()), "1")
+    title = f"Answers measured over {TRIALS:,} draws"
+    shown = table(
+        "", ">the policy's pass@1", f">its pass@{args.n}", ">samples an answer", ">answers right", title=title
+    )
+    for way, row in ways.items():
+        rates = percent(row["pass_at_1"]), percent(row["pass_at_n"])
+        shown.add_row(way, *rates, str(row["samples_for_each_answer"]), percent(row["answers_right"]))
     out.print(shown)
     out.print(
         f"""
 What to notice:
-- Selection answers rightly {percent(before["pass_at_n"])} of the time, by paying for {args.n} samples, every time.
+- Selection gives the right answer {percent(picked)} of the time, by paying for {args.n} samples, every time.
   The policy's own pass@1 is {percent(before["pass_at_1"])} before and after.
 - Learning pays for its samples once. Then pass@1 itself is {percent(after["pass_at_1"])}.
 - So name the knob when a number goes up: more samples, or another policy?

@@ -27,8 +27,8 @@ from course.files import InputError, sha256, to_json, to_pretty_json, write_whol
 from course.measurement import experiment, measure, provenance
 from course.pictures import COLOURS, new_figure, png
 from course.rubrics import RUBRICS
-from course.runs import RESULTS, SUMMARY, Result, RunWriter, add_run_options, result_line
-from course.terminal import console, percent, run_command, table, visible
+from course.runs import RESULTS, SUMMARY, Result, RunWriter, add_run_options, earlier_looks, looks_line, result_line
+from course.terminal import console, percent, run_command, table, typed, visible
 
 STRICT = "strict"
 SHOWN_FAILURES = 3
@@ -79,8 +79,8 @@ def load_pack(dataset: Dataset, completions: CompletionsFile) -> dict[str, list[
         if results[0].completion is None:
             raise InputError(path, f"the pack has no sample for example {key!r}")
         results.sort(key=lambda result: result.sample)
-    if max(map(len, pack.values())) < 2:
-        raise InputError(path, "a pack needs several samples for each example; this file has one")
+    if min(map(len, pack.values())) < 2:
+        raise InputError(path, "a pack needs several samples for each example; this file has one for some")
     return pack
 
 
@@ -126,18 +126,18 @@ def curve_over_n(pack: dict[str, list[Result]]) -> list[dict[str, float]]:
 
 
 def summarise(choices: list[Choice], curve: list[dict[str, float]], n: int, seed: int) -> dict[str, Any]:
-    """What selection did, in numbers. `pass_at_1` is the policy's own; the chosen output's is `mean_reward_chosen`."""
+    """What selection did, in numbers. pass@k is unbiased over the whole pack; the rest is of the n chosen from."""
     rewards = np.array([choice.rewards for choice in choices])
     rng = random.Random(f"{seed}:control")
     right = rewards.sum(axis=1)
     return {
         "n": n,
         "mean_reward_first": float(rewards[:, 0].mean()),
-        "mean_reward_chosen": float(np.mean([choice.reward for choice in choices])),
         "mean_reward_random": float(np.mean([rng.choice(choice.rewards) for choice in choices])),
-        "pass_at_1": float(rewards.mean()),
-        "pass_at_n": float((right > 0).mean()),
-        "pass_hat_n": float((right == n).mean()),
+        "pass_at_1": curve[0]["pass_at_k"],
+        "pass_at_n": curve[n - 1]["pass_at_k"],
+        "pass_hat_n": curve[n - 1]["pass_hat_k"],
+        "never_right": float((right == 0).mean()),
         "selection_can_matter": float(((right > 0) & (right < n)).mean()),
         "curve": curve,
     }
@@ -167,7 +167,7 @@ def why_it_fails(choice: Choice) -> str:
     return "no sample is right: " + ", ".join(f"{many} times {code}" for code, many in counted)
 
 
-def short_readme(selection: dict[str, Any], examples: int, select_with: str) -> str:
+def short_readme(selection: dict[str, Any], chosen: float, examples: int, select_with: str) -> str:
     """The run's README.md."""
     n = selection["n"]
     warning = f"Selected by the weak rubric `{select_with}`, judged by the strict scorer."
@@ -183,7 +183,7 @@ Best of {n} samples, {examples} prompts. The policy is the same before and after
 | | mean reward |
 |---|---|
 | N = 1, the first sample | {selection["mean_reward_first"]:.3f} |
-| N = {n}, chosen | {selection["mean_reward_chosen"]:.3f} |
+| N = {n}, chosen | {chosen:.3f} |
 | N = {n}, picked at random (control) | {selection["mean_reward_random"]:.3f} |
 
 pass@1 {selection["pass_at_1"]:.3f}, pass@{n} {selection["pass_at_n"]:.3f}, pass^{n} {selection["pass_hat_n"]:.3f}.
@@ -230,13 +230,14 @@ def main() -> None:
         tally.add(result.id, result.reward, result.details["code"])
     of_chosen = {key: value for key, value in tally.summary().items() if not key.startswith("pass_at")}
     picture = draw(curve)
+    looks = earlier_looks(dataset.prompts_sha256, args.runs_dir) if dataset.split == "holdout" else None
     selection = {"rule": sha256(inspect.getsource(pick_best).encode()), "n": n, "select_with": args.select_with}
     if args.plot:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         run.write("selection_demo.jsonl", b"".join(to_json(asdict(choice)) + b"\n" for choice in choices))
         run.write(RESULTS, b"".join(result_line(result) for _, result in chosen))
-        run.write("README.md", short_readme(found, len(choices), args.select_with).encode())
+        run.write("README.md", short_readme(found, of_chosen["mean_reward"], len(choices), args.select_with).encode())
         run.write("selection_demo.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "B", **of_chosen, "selection": found}))
         manifest = {
@@ -245,11 +246,17 @@ def main() -> None:
             **provenance(dataset, completions, sidecar),
             "selection": selection,
         }
-        circumstances = {"dataset_path": str(args.dataset), "completions_path": str(args.pack)}
+        circumstances = {
+            "dataset_path": str(args.dataset),
+            "completions_path": str(args.pack),
+            "earlier_looks_at_this_holdout": looks,
+        }
         folder = run.finish(manifest, circumstances)
     report(found, choices, args.select_with)
+    if looks is not None:
+        console().print(f"\n{looks_line(looks)}")
     console().print(f"\nRun written to {folder}; look at {folder / 'selection_demo.png'}")
-    console().print(f"Next: python -m course.inspect_run --run {folder} --only-fails --top-k 5")
+    console().print(f"Next: python -m course.inspect_run --run {typed(folder)} --only-fails --top-k 5")
 
 
 def report(found: dict[str, Any], choices: list[Choice], select_with: str) -> None:
@@ -257,15 +264,20 @@ def report(found: dict[str, Any], choices: list[Choice], select_with: str) -> No
     out = console()
     n = found["n"]
     out.print(f"Loop B (selection): best of {n}, selected by {select_with}, judged by {STRICT}\n")
-    rows = table("", ">mean reward")
-    rows.add_row("N = 1: the first sample", f"{found['mean_reward_first']:.3f}")
-    rows.add_row(f"N = {n}: chosen by pick_best", f"{found['mean_reward_chosen']:.3f}")
-    rows.add_row(f"N = {n}: picked at random (control)", f"{found['mean_reward_random']:.3f}")
+    rows = table("", ">right", ">mean reward")
+    chosen = sum(choice.reward for choice in choices) / len(choices)
+    for name, rate in (
+        ("N = 1: the first sample", found["mean_reward_first"]),
+        (f"N = {n}: chosen by pick_best", chosen),
+        (f"N = {n}: picked at random (control)", found["mean_reward_random"]),
+    ):
+        rows.add_row(name, f"{round(rate * len(choices))}/{len(choices)}", f"{rate:.3f}")
     out.print(rows)
     names = (("pass@1", "pass_at_1"), (f"pass@{n}", "pass_at_n"), (f"pass^{n} (all right)", "pass_hat_n"))
     out.print("\n" + "   ".join(f"{name} {percent(found[key])}" for name, key in names))
-    never, matters = 1 - found["pass_at_n"], found["selection_can_matter"]
-    out.print(f"Selection can matter for {percent(matters)} of the prompts; for {percent(never)} no sample is right.\n")
+    never, matters = found["never_right"], found["selection_can_matter"]
+    out.print(f"Selection can matter for {percent(matters)} of the prompts.")
+    out.print(f"For {percent(never)} none of the {n} samples is right.\n")
     rows = table(">k", ">pass@k", ">1-(1-p)^k", ">pass^k")
     for row in found["curve"]:
         rows.add_row(str(row["k"]), *(percent(row[key]) for key in ("pass_at_k", "equal_prompts", "pass_hat_k")))
@@ -287,7 +299,7 @@ def report(found: dict[str, Any], choices: list[Choice], select_with: str) -> No
         )
         out.print("  scorer would be in both. Try --select-with anywhere.")
     else:
-        loss = found["pass_at_n"] - found["mean_reward_chosen"]
+        loss = 1 - found["never_right"] - chosen
         out.print(f"- The weak rubric's hole: {RUBRICS[select_with].hole}.")
         out.print(f"  Selecting by it loses {100 * loss:.1f} points against selecting by the strict scorer.")
 

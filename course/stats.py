@@ -7,6 +7,7 @@ each other: a thousand samples of ten prompts say about as much as ten prompts d
 import math
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ import numpy as np
 Z95 = 1.959963984540054  # the 97.5 % point of the standard normal distribution
 NOISE_RULE_SMALL = 100  # the course's rule of thumb: below this many examples …
 NOISE_RULE_MARGIN = 0.05  # … a difference of up to five percentage points is taken for luck
+
+LARGEST_SUM = 5_000_000  # up to here the exact test adds up every sum
+DRAWS = 100_000
+MISSING = "missing_completion"  # the code of an example that nobody answered; not one of the scorer's
 
 Counts = tuple[int, int]  # (samples, successes) of one example
 
@@ -38,7 +43,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     """
     if not (0 <= c <= n and 1 <= k <= n):
         raise ValueError(f"pass@k needs 0 <= c <= n and 1 <= k <= n, not n={n}, c={c}, k={k}")
-    return 1.0 - math.comb(n - c, k) / math.comb(n, k)
+    return c / n if k == 1 else 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
 
 def pass_hat_k(n: int, c: int, k: int) -> float:
@@ -76,11 +81,10 @@ def effective_samples(counts: Sequence[Counts]) -> float:
     Between the number of examples and the number of samples; where no two examples differ the data say
     nothing of how alike samples are, and the careful answer, the number of examples, is given.
     """
-    rate, error = mean_pass_at_k(counts, 1), clustered_error(counts)
-    if error == 0:
+    if len({Fraction(c, n) for n, c in set(counts)}) == 1:
         return float(len(counts))
-    total = sum(n for n, _ in counts)
-    return min(float(total), rate * (1 - rate) / error**2)
+    rate, error = mean_pass_at_k(counts, 1), clustered_error(counts)
+    return min(float(sum(n for n, _ in counts)), rate * (1 - rate) / error**2)
 
 
 def rate_interval(counts: Sequence[Counts]) -> tuple[float, float]:
@@ -102,11 +106,15 @@ def sign_flip_test(differences: Sequence[int]) -> float:
     One whole-number difference for each example. If nothing had changed, every difference could as well
     have had the other sign; the p-value is the share of all 2^n sign patterns whose sum is at least as far from
     zero as the one seen. With differences of -1, 0 and 1 this is McNemar's exact test.
+
+    Where `is_exact` says that there are too many sums to add up, it is estimated from drawn sign patterns instead.
     """
     observed = abs(sum(differences))
     sizes = Counter(abs(d) for d in differences if d)
     if not sizes or observed == 0:
         return 1.0
+    if not is_exact(differences):
+        return drawn_sign_flips(differences)
     # The sum of `many` differences of one size is size * (2 * heads - many): heads are binomial.
     chances = np.ones(1)
     for size, many in sizes.items():
@@ -116,6 +124,24 @@ def sign_flip_test(differences: Sequence[int]) -> float:
     reach = len(chances) // 2  # the sums run from -reach to reach
     tail = chances[reach + observed :]
     return min(1.0, 2 * math.fsum(tail))
+
+
+def is_exact(differences: Sequence[int]) -> bool:
+    """Can all sign patterns be added up? Not if the differences have a vast common unit, as odd sample counts give."""
+    return sum(map(abs, differences)) <= LARGEST_SUM
+
+
+def drawn_sign_flips(differences: Sequence[int]) -> float:
+    """The share of drawn sign patterns as far from zero as the one seen, itself counted among them (never 0)."""
+    values = np.array([float(d) for d in differences if d])
+    rng, hits, left = np.random.default_rng(0), 0, DRAWS
+    observed = abs(values.sum()) * (1 - 1e-12)
+    while left:
+        rows = min(left, 1 + 1_000_000 // len(values))
+        signs = rng.integers(0, 2, size=(rows, len(values))) * 2 - 1
+        hits += int((abs(signs @ values) >= observed).sum())
+        left -= rows
+    return (hits + 1) / (DRAWS + 1)
 
 
 def binomial_half(n: int) -> np.ndarray:
@@ -160,12 +186,12 @@ class Tally:
         self.cells[example_id, code] += 1
         self.reward += reward
 
-    def counts(self) -> list[Counts]:
+    def by_example(self) -> dict[str, Counts]:
         """(samples, passes) of each example."""
         samples: Counter[str] = Counter()
         for (example_id, _), many in self.cells.items():
             samples[example_id] += many
-        return [(n, self.cells.get((example_id, None), 0)) for example_id, n in samples.items()]
+        return {example_id: (n, self.cells.get((example_id, None), 0)) for example_id, n in samples.items()}
 
     def failures(self) -> dict[str, int]:
         """How many failed with each code, in the order of the codes' names."""
@@ -176,14 +202,20 @@ class Tally:
         return dict(sorted(found.items()))
 
     def summary(self) -> dict[str, Any]:
-        """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name."""
-        counts, failures = self.counts(), self.failures()
+        """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name.
+
+        An example that nobody answered fails once; for pass@k it fails as often as the others were asked at least.
+        """
+        by_example, failures = self.by_example(), self.failures()
+        counts = list(by_example.values())
         samples, passes = sum(n for n, _ in counts), sum(c for _, c in counts)
-        fewest = min(n for n, _ in counts)
+        missing = {example_id for example_id, code in self.cells if code == MISSING}
+        fewest = min((n for key, (n, _) in by_example.items() if key not in missing), default=1)
+        answered = [(fewest, 0) if key in missing else count for key, count in by_example.items()]
         low, high = rate_interval(counts)
         return {
             "examples": len(counts),
-            "completions": samples - failures.get("missing_completion", 0),
+            "completions": samples - failures.get(MISSING, 0),
             "scored": samples,
             "passes": passes,
             "pass_rate": passes / samples,
@@ -191,7 +223,7 @@ class Tally:
             "pass_at_1": mean_pass_at_k(counts, 1),
             "pass_at_1_interval": [low, high],
             "pass_at_1_standard_error": clustered_error(counts),
-            "pass_at_k": {str(k): mean_pass_at_k(counts, k) for k in powers_of_two(fewest)},
+            "pass_at_k": {str(k): mean_pass_at_k(answered, k) for k in powers_of_two(fewest)},
             "failures": failures,
         }
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from course.files import InputError
 
 DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 PIPED_WIDTH = 160
+STAND_INS = "·→↵\u115f\u1160\u2800\u3164\uffa0"  # what stands for the unseen, and letters that show nothing
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
 
 
@@ -88,11 +90,20 @@ def progress(description: str, total: float) -> Iterator[Callable[[float], Any]]
 def visible(text: str) -> str:
     """The text with what hides made visible: `·` for spaces at the ends or doubled, `→` tab, `↵` newline,
     `<U+200B>` for everything else that leaves no mark of its own on the screen."""
-    text = re.sub(r"^ +| +$| {2,}", lambda match: "·" * len(match[0]), text)
-    return "".join(visible_character(character) for character in text)
+    shown = [visible_character(character) for character in text]
+    for match in re.finditer(r"^ +| +$| {2,}", text):
+        shown[match.start() : match.end()] = "·" * len(match[0])
+    return "".join(shown)
+
+
+def typed(path: object) -> str:
+    """A path as it is typed in a terminal: quoted where it must be."""
+    return shlex.quote(str(path))
 
 
 def visible_character(character: str) -> str:
+    if character in STAND_INS:
+        return f"<U+{ord(character):04X}>"
     if character == "\n":
         return "↵"
     if character == "\t":

@@ -21,10 +21,10 @@ import numpy as np
 from course.bandit import softmax
 from course.files import InputError, to_json, to_pretty_json, write_whole
 from course.measurement import experiment
-from course.pictures import COLOURS, new_figure, png
+from course.pictures import COLOURS, LINES, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
 from course.score import score
-from course.terminal import console, run_command, table
+from course.terminal import console, progress, run_command, table
 
 EXAMPLE = {"id": "17*19", "prompt": "Compute 17*19. Output exactly one line: Final: <int>.", "expected_answer": 323}
 BEGINNINGS = ("Final: ", "The answer is ")
@@ -67,8 +67,8 @@ def reward_table() -> np.ndarray:
     return np.array([[score(EXAMPLE, begin + number)["reward"] for number in NUMBERS] for begin in BEGINNINGS])
 
 
-def learn(credit: str, episodes: int, learning_rate: float, seed: int) -> Learned:
-    """REINFORCE over two steps. Each step's baseline is the running mean of the credit that step has been given."""
+def learn(credit: str, episodes: int, learning_rate: float, seed: int | tuple[int, int]) -> Learned:
+    """REINFORCE over two steps. Each step's baseline is the moving average of its own credit."""
     rng = np.random.default_rng(seed)
     ends = reward_table()
     theta_first, theta_second = np.zeros(2), np.zeros((2, 2))
@@ -116,10 +116,10 @@ def as_json(row: Row) -> dict[str, Any]:
 def draw(learned: dict[str, list[Learned]]) -> bytes:
     """The chance of an episode that earns 1, over episodes: every seed, and the median."""
     figure, (axes,) = new_figure("Credit by return, and by immediate reward")
-    for colour, (credit, runs) in zip(COLOURS, learned.items(), strict=False):
+    for colour, line, (credit, runs) in zip(COLOURS, LINES, learned.items(), strict=False):
         curves = np.stack([run.chance_right for run in runs])
         axes.plot(curves.T, color=colour, alpha=0.2, linewidth=0.8)
-        axes.plot(np.median(curves, axis=0), color=colour, linewidth=2.5, label=f"credit: {credit}")
+        axes.plot(np.median(curves, axis=0), line, color=colour, linewidth=2.5, label=f"credit: {credit}")
     axes.set(xlabel="episode", ylabel="chance of earning the reward", ylim=(0, 1.02))
     axes.legend(loc="lower right")
     return png(figure)
@@ -137,10 +137,16 @@ def main() -> None:
     for name in ("episodes", "seeds"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name}", "at least 1")
+    if args.seed < 0:
+        raise InputError("--seed", "a whole number, zero or more")
     if not 0 < args.learning_rate < float("inf"):
         raise InputError("--learning-rate", "a number above zero")
-    seeds = range(args.seed, args.seed + args.seeds)
-    learned = {c: [learn(c, args.episodes, args.learning_rate, seed) for seed in seeds] for c in CREDITS}
+    learned: dict[str, list[Learned]] = {credit: [] for credit in CREDITS}
+    with progress("learning", args.seeds) as show:
+        for number in range(args.seeds):
+            for credit in CREDITS:
+                learned[credit].append(learn(credit, args.episodes, args.learning_rate, (args.seed, number)))
+            show(number + 1)
     picture = draw(learned)
     texts = []
     for credit in CREDITS:
@@ -167,8 +173,8 @@ def main() -> None:
     out.print("The four episodes there are, and what the scorer gives them:")
     shown = table("step one", "step two", ">reward")
     for begin, by_number in zip(BEGINNINGS, reward_table(), strict=True):
-        for number, reward in zip(NUMBERS, by_number, strict=True):
-            shown.add_row(f"`{begin}`", f"`{number}`", f"{reward:g}")
+        for digits, reward in zip(NUMBERS, by_number, strict=True):
+            shown.add_row(f"`{begin}`", f"`{digits}`", f"{reward:g}")
     out.print(shown)
     out.print(f"\nCredit by return, the first episodes of {args.episodes}:")
     for row in learned["return"][0].log[: 2 * SHOWN]:

@@ -35,10 +35,10 @@ def main() -> int:
             f"{args.run}: TAMPERED OR DAMAGED, {len(wrong)} findings. Do not trust its numbers; make the run again."
         )
         return FOUND
-    if (args.run / RESULTS).is_file():
-        out.print(f"{args.run}: verified. Every hash fits, and every score and the summary were remade and agree.")
-    else:
-        out.print(f"{args.run}: verified. Every hash fits; the run holds no completions to score again.")
+    checked = "every score and the summary were remade and agree" if not remarks else "what could be remade agrees"
+    if not (args.run / RESULTS).is_file():
+        checked = "the run holds no completions to score again"
+    out.print(f"{args.run}: verified. Every hash fits; {checked}.")
     return DONE
 
 

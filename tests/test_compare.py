@@ -36,7 +36,7 @@ def measured(evaluate: Evaluate, room: Path, tmp_path: Path) -> Callable[..., Pa
             for n in range(N)
             for s in range(samples)
         ]
-        data = how.pop("data", room)
+        data, tokenizer = how.pop("data", room), how.pop("tokenizer", "t")
         said = write_rows(tmp_path / f"{name}.jsonl", rows)
         if policy is not None:
             sampling = {
@@ -49,7 +49,7 @@ def measured(evaluate: Evaluate, room: Path, tmp_path: Path) -> Callable[..., Pa
             sidecar = {
                 "policy": policy,
                 "policy_sha256": hashlib.sha256(policy.encode()).hexdigest(),
-                "tokenizer_sha256": "t",
+                "tokenizer_sha256": tokenizer,
                 "sampling": {**sampling, **how},
                 "prompts_sha256": load_dataset(data).prompts_sha256,
                 "completions_sha256": hashlib.sha256(said.read_bytes()).hexdigest(),
@@ -93,7 +93,10 @@ def test_luck_is_called_luck(command: Command, measured: Callable[..., Path]) ->
 def test_a_second_draw_and_the_same_completions(command: Command, measured: Callable[..., Path]) -> None:
     before = measured(set(range(10)), name="before")
     again = measured(set(range(4, 13)), name="again", seed=1)
-    assert "the same policy sampled again, so whatever differs is luck" in command("course.compare", before, again).out
+    assert "Loop A, measurement: the same policy sampled again" in command("course.compare", before, again).out
+    lucky = command("course.compare", before, measured(set(range(30)), name="lucky", seed=2)).out
+    assert "luck of the rarer kind" in lucky
+    assert "better" not in lucky, "nothing was changed, so nothing improved"
     done = command("course.compare", before, before)
     assert "the same completions measured twice" in done.out
     assert "p = 1.000" in done.out
@@ -162,6 +165,24 @@ def test_unknown_sampling_rests_on_the_declaration(command: Command, measured: C
     done = command("course.compare", before, after)
     assert done.code == 0
     assert "the declaration is all there is" in done.out
+
+
+def test_another_tokenizer_is_another_environment(command: Command, measured: Callable[..., Path]) -> None:
+    before = measured(set(range(10)), name="before")
+    after = measured(set(range(12)), name="after", tokenizer="u", seed=1)
+    done = command("course.compare", before, after)
+    assert done.code == 1
+    assert "tokenizer: t before, u after" in done.out
+
+
+def test_runs_over_other_examples_are_refused(
+    command: Command, measured: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = measured(set(range(10)), name="before"), measured(set(range(9)), name="again", seed=1)
+    monkeypatch.setattr("course.compare.counts_by_example", lambda run: {run.name: (1, 1)})
+    done = command("course.compare", before, after)
+    assert done.code == 1
+    assert "are in one run only" in done.out
 
 
 def test_the_order_matters(command: Command, measured: Callable[..., Path]) -> None:

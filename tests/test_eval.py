@@ -3,10 +3,10 @@
 import hashlib
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +17,8 @@ from course.datasets import load_dataset
 from course.runs import RunWriter, list_runs
 from course.score import score
 from tests.conftest import DEV, PACK, ROLLOUTS, ROOT, Command, write_rows
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals, limits, pipes or users")
 
 Evaluate = Callable[..., Path]
 EVAL = [sys.executable, "-m", "course.eval"]
@@ -172,33 +174,39 @@ def test_bad_completions_leave_one_line_and_no_run(name: str, command: Command, 
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_files_that_cannot_be_read(command: Command, dataset: Path, completions: Path, tmp_path: Path) -> None:
-    forbidden = write_rows(tmp_path / "forbidden.jsonl", [{"id": "x0", "completion": ""}])
-    tmp_path.chmod(0o777)
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(0o755)
-    forbidden.chmod(0)
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    runs.chmod(0o777)
-    cases = [
-        (tmp_path / "nothing.jsonl", "No such file"),
-        (tmp_path, "Is a directory"),
-        (forbidden, "Permission denied"),
-    ]
-    for path, reason in cases:
-        for words in (("--dataset", path, "--completions", completions), ("--dataset", dataset, "--completions", path)):
-            user = os.geteuid()
-            if user == 0 and path == forbidden:
-                os.seteuid(65534)  # root may read anything
-            try:
-                done = command("course.eval", *words, "--runs-dir", runs)
-            finally:
-                if user == 0:
-                    os.seteuid(0)
-            assert done.code == 2
-            assert done.err == f"error: {path}: {reason}{' or directory' if 'such' in reason else ''}\n"
-            assert list(runs.iterdir()) == []
+@posix
+def test_files_that_cannot_be_read(command: Command) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)  # another user, whom root becomes below, must be able to look in
+        dataset = write_rows(folder / "set.jsonl", [{"id": "x0", "prompt": "p", "expected_answer": 1}])
+        completions = write_rows(folder / "said.jsonl", [{"id": "x0", "completion": ""}])
+        forbidden = write_rows(folder / "forbidden.jsonl", [{"id": "x0", "completion": ""}])
+        forbidden.chmod(0)
+        runs = folder / "runs"
+        runs.mkdir()
+        runs.chmod(0o777)
+        nothing = folder / "nothing.jsonl"
+        for path, reason in (
+            (nothing, "No such file or directory"),
+            (folder, "Is a directory"),
+            (forbidden, "Permission denied"),
+        ):
+            for words in (
+                ("--dataset", path, "--completions", completions),
+                ("--dataset", dataset, "--completions", path),
+            ):
+                root = os.geteuid() == 0
+                if root and path == forbidden:
+                    os.seteuid(65534)  # root may read anything
+                try:
+                    done = command("course.eval", *words, "--runs-dir", runs)
+                finally:
+                    if root:
+                        os.seteuid(0)
+                assert done.code == 2
+                assert done.err == f"error: {path}: {reason}\n"
+                assert list(runs.iterdir()) == []
 
 
 def test_a_runs_folder_that_is_a_file(command: Command, dataset: Path, completions: Path, tmp_path: Path) -> None:
@@ -264,6 +272,7 @@ def big_files(tmp_path: Path) -> list[str]:
     return ["--dataset", str(dataset), "--completions", str(completions), "--runs-dir", str(tmp_path / "runs")]
 
 
+@posix
 def test_a_killed_evaluation_leaves_a_whole_run_or_none(tmp_path: Path) -> None:
     words = big_files(tmp_path)
     whole = killed = 0
@@ -290,6 +299,7 @@ def listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@posix
 def test_ctrl_c_leaves_no_run(dataset: Path, tmp_path: Path) -> None:
     """The completions come from a pipe that never ends, so the evaluation is surely under way."""
     pipe, runs = tmp_path / "pipe.jsonl", tmp_path / "runs"
@@ -303,20 +313,29 @@ def test_ctrl_c_leaves_no_run(dataset: Path, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    with pipe.open("w") as source:
-        source.write("".join(json.dumps({"id": "x0", "completion": "", "sample": n}) + "\n" for n in range(50_000)))
-        source.flush()
-        assert len(list(runs.glob(".unfinished-*/results.jsonl"))) == 1
-        child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=60)
+    source = os.open(pipe, os.O_WRONLY)
+    lines = [json.dumps({"id": "x0", "completion": "", "sample": n}).encode() + b"\n" for n in range(200_000)]
+    try:
+        for number, line in enumerate(lines):
+            os.write(source, line)
+            if number == 50_000:
+                assert len(list(runs.glob(".unfinished-*/results.jsonl"))) == 1
+                child.send_signal(signal.SIGINT)  # and go on, for a reader that waits would not notice
+    except BrokenPipeError:
+        pass
+    _, err = child.communicate(timeout=60)
+    os.close(source)
     assert child.returncode == 130
     assert err == "interrupted: nothing was written\n"
     assert list(runs.iterdir()) == []
 
 
+@posix
 def test_a_full_disk_leaves_one_line_and_no_run(tmp_path: Path) -> None:
     """The largest file this process may write is 64 KiB: the write fails as it does on a full disk."""
     words = big_files(tmp_path)
+
+    resource = pytest.importorskip("resource")
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -53,6 +53,11 @@ def test_false_positives_and_false_negatives_are_told_apart() -> None:
     assert (len(report.false_positives), len(report.false_negatives)) == (0, right)
     assert check_golden().passed
 
+    def crashing(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
+        raise RecursionError("too deep")
+
+    assert check_golden(scorer=crashing).counts()["crashes"] == len(CASES)
+
 
 def test_a_failing_gate_stops_the_evaluation(
     command: Command, dataset: Path, completions: Path, tmp_path: Path

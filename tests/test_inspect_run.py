@@ -95,5 +95,7 @@ def test_no_run(command: Command, tmp_path: Path) -> None:
 def test_visible_leaves_nothing_to_guess() -> None:
     assert visible(" a  b ") == "·a··b·"
     assert visible("a b") == "a b"
+    assert visible("\u00b7a\u21b5") == "<U+00B7>a<U+21B5>", "what stands for the unseen is not taken for it"
+    assert visible("\u3164\u2800") == "<U+3164><U+2800>"
     assert visible("\u200b\u202e\ud800\u2028\x00\r\n\t") == "<U+200B><U+202E><U+D800><U+2028><U+0000><U+000D>↵→"
     assert visible("e\u0301 \u2212 \u00e9") == "e<U+0301> \u2212 \u00e9"

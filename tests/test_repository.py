@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the documents' commands are typed into bash here")
+
 DOCUMENTS = ("README.md", "MEASUREMENT_RULES.md", "CONTRIBUTING.md")
 MAKE_EVAL = (
     "python -m course.eval --dataset data/datasets/math_dev.jsonl --completions data/rollouts/frozen_rollouts_dev.jsonl"

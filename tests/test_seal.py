@@ -43,11 +43,35 @@ def test_a_change_an_addition_and_a_removal_are_named(copy: Path) -> None:
     assert state.core_sha256 != seal.check_seal().core_sha256
 
 
-def test_a_students_region_is_left_out() -> None:
-    before, mine, after = b"a = 1\n# >>> yours to edit\n", b"b = 2\n", b"# <<< yours to edit\nc = 3\n"
-    assert seal.sealed_hash(before + mine + after) == seal.sealed_hash(before + b"anything\nelse\n" + after)
-    assert seal.sealed_hash(before + mine + after) != seal.sealed_hash(before + mine + after + b"d")
-    assert seal.sealed_hash(before + mine) != seal.sealed_hash(before + b"other"), "an open region hides nothing"
+def test_a_students_region_is_left_out(copy: Path) -> None:
+    path = copy / "course" / "selection_demo.py"
+    text = path.read_text(encoding="utf-8")
+    start, end = text.index("# >>> yours to edit\n"), text.index("# <<< yours to edit\n")
+    assert "def pick_best" in text[start:end]
+    path.write_text(text[:start] + "# >>> yours to edit\ndef pick_best(samples):\n    return samples[0]\n" + text[end:])
+    assert seal.check_seal(copy).whole
+    path.write_text(text[:end] + text[end + len("# <<< yours to edit\n") :])
+    assert not seal.check_seal(copy).whole, "a region that never ends hides nothing"
+    path.write_text(text + "\n")
+    assert seal.check_seal(copy).broken == ["course/selection_demo.py: changed"]
+
+
+def test_every_byte_of_every_other_file_is_sealed(copy: Path) -> None:
+    """The marks are marks in one file only: quoted elsewhere, in the seal's own source say, they hide nothing."""
+    for path in sorted((copy / "course").rglob("*.py")):
+        if path.name == "selection_demo.py":
+            continue
+        name, data = path.relative_to(copy).as_posix(), path.read_bytes()
+        for line in range(data.count(b"\n")):
+            place = [i for i, byte in enumerate(data) if byte == 10][line] if line < 40 else data.rindex(b"\n")
+            assert seal.sealed_hash(name, data[:place] + b"#" + data[place:]) != seal.sealed_hash(name, data)
+            if line >= 40:
+                break
+
+
+def test_files_of_ones_own_may_lie_in_data(copy: Path) -> None:
+    (copy / "data" / "rollouts" / "mine.jsonl").write_text("{}")
+    assert seal.check_seal(copy).whole
 
 
 def test_a_broken_seal_is_in_the_run_and_in_the_way_of_a_comparison(

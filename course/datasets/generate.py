@@ -17,6 +17,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from course.files import write_whole
+from course.terminal import run_command
+
 SEED = 2026
 FORMAT_LINE = "Output exactly one line: Final: <int>."
 SIZES = {"train": 2000, "dev": 200, "holdout": 200}
@@ -144,13 +147,12 @@ def main() -> None:
     )
     parser.add_argument("--out-dir", type=Path, default=Path("data/datasets"), help="where they are written")
     args = parser.parse_args()
-    args.out_dir.mkdir(parents=True, exist_ok=True)
     for split in SIZES:
         path = args.out_dir / f"math_{split}.jsonl"
         text = "".join(json.dumps(row) + "\n" for row in rows(split))
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(path, text.encode())
         print(f"{path}: {SIZES[split]} rows")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

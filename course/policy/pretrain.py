@@ -26,6 +26,7 @@ from torch import Tensor
 from course.datasets.generate import Problem, draw, wording
 from course.policy import tokenizer as bpe
 from course.policy.model import Config, Policy
+from course.terminal import run_command
 
 SEED = 2026
 STEPS = 3000
@@ -183,4 +184,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -89,9 +89,9 @@ def generate(
 
 
 def completion_texts(tokenizer: Tokenizer, ids: Tensor, end_id: int) -> list[str]:
-    """What the policy said: the tokens before the end token, as text."""
-    rows = ids.tolist()
-    return [tokenizer.decode(row[: row.index(end_id)] if end_id in row else row) for row in rows]
+    """What the policy said: the tokens before the end token, as text, special ones in plain sight."""
+    said = [row[: row.index(end_id)] if end_id in row else row for row in ids.tolist()]
+    return [tokenizer.decode(row, skip_special_tokens=False) for row in said]
 
 
 def sample_completions(
