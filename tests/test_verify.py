@@ -137,7 +137,7 @@ def test_what_cannot_be_checked_is_said(evaluate: Evaluate, completions: Path) -
     assert wrong == []
     assert "has changed since" in remarks[0]
     completions.unlink()
-    assert "is not there any more" in verify(run)[1][0]
+    assert "is not found from here" in verify(run)[1][0]
 
 
 def test_another_scorer_is_not_taken_for_tampering(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
