@@ -31,6 +31,7 @@ COMMANDS = (
         ("course.toy_mdp", "reward only at the end: how the first step gets its credit"),
         ("course.token_inspect", "the same answer as text and as tokens"),
         ("course.kl_tradeoff_demo", "reward against drift: the leash, and what it protects"),
+        ("course.policy.reinforce", "the real thing: REINFORCE on π0's tokens, half a minute (needs PyTorch)"),
     )),
     ("The instrument", (
         ("course.golden", "the cases that the scorer must get right"),

@@ -161,7 +161,8 @@ def earlier_looks(prompts_sha256: str, runs_dir: Path) -> int:
     looks = 0
     for run in list_runs(runs_dir):
         with contextlib.suppress(InputError):
-            looks += load_manifest(run).get("prompts_sha256") == prompts_sha256
+            manifest = load_manifest(run)
+            looks += prompts_sha256 in [manifest.get("prompts_sha256"), *manifest.get("looked_at", [])]
     return looks
 
 
