@@ -16,7 +16,8 @@ Z95 = 1.959963984540054  # the 97.5 % point of the standard normal distribution
 NOISE_RULE_SMALL = 100  # the course's rule of thumb: below this many examples …
 NOISE_RULE_MARGIN = 0.05  # … a difference of up to five percentage points is taken for luck
 
-LARGEST_SUM = 5_000_000  # up to here the exact test adds up every sum
+LARGEST_SUM = 1_000_000  # up to here the exact test adds up every sum
+NEGLIGIBLE = 1e-100  # chances below it are left out of the sums
 DRAWS = 100_000
 MISSING = "missing_completion"  # the code of an example that nobody answered; not one of the scorer's
 
@@ -118,9 +119,11 @@ def sign_flip_test(differences: Sequence[int]) -> float:
     # The sum of `many` differences of one size is size * (2 * heads - many): heads are binomial.
     chances = np.ones(1)
     for size, many in sizes.items():
-        spread = np.zeros(2 * size * many + 1)
-        spread[:: 2 * size] = binomial_half(many)
-        chances = np.convolve(chances, spread)
+        grown = np.zeros(len(chances) + 2 * size * many)
+        for heads, chance in enumerate(binomial_half(many)):
+            if chance > NEGLIGIBLE:
+                grown[2 * size * heads : 2 * size * heads + len(chances)] += chance * chances
+        chances = grown
     reach = len(chances) // 2  # the sums run from -reach to reach
     tail = chances[reach + observed :]
     return min(1.0, 2 * math.fsum(tail))

@@ -156,6 +156,15 @@ def test_odd_sample_counts_need_no_memory() -> None:
     assert stats.sign_flip_test(differences) == pytest.approx(exact, abs=0.01)
 
 
+def test_many_examples_with_many_samples_are_quick() -> None:
+    """Around the largest sums that are added up exactly, the test ends; and it agrees with drawn patterns."""
+    rng = np.random.default_rng(0)
+    differences = [int(d) for d in rng.integers(-8, 9, size=20_000)]
+    differences += [2520 * int(d) for d in rng.integers(-1, 2, size=300)]
+    assert stats.is_exact(differences)
+    assert stats.sign_flip_test(differences) == pytest.approx(stats.drawn_sign_flips(differences), abs=0.01)
+
+
 def test_an_unanswered_example_keeps_pass_at_k() -> None:
     tally = stats.Tally()
     for n in range(4):
