@@ -20,7 +20,7 @@ from typing import Any
 from course import stats
 from course.measurement import verify
 from course.runs import RESULTS, load_manifest, load_results
-from course.terminal import DONE, FOUND, console, p_value, percent, run_command, table
+from course.terminal import DONE, FOUND, console, p_value, percent, run_command, table, typed, visible
 
 SIGNIFICANT = 0.05
 
@@ -189,8 +189,10 @@ def sentence(verdict: Verdict, knob: str) -> str:
     if verdict.p >= SIGNIFICANT:
         return f"no difference that luck does not explain ({points}, p = {p_value(verdict.p)})."
     if knob == SAMPLED_AGAIN:
-        drawn = f"two draws of one policy that differ by {points} (p = {p_value(verdict.p)})"
-        return f"{drawn}: luck of the rarer kind, which one redraw in twenty shows, or a change that nobody declared."
+        drawn = (
+            f"two draws of one policy that differ by {points}, which chance alone does with p = {p_value(verdict.p)}"
+        )
+        return f"{drawn}: nothing was learned. If p is tiny, more than the seed was changed."
     word = "better" if verdict.difference > 0 else "worse"
     return f"the second run is {word} by {points}, more than luck explains (p = {p_value(verdict.p)}). {knob}."
 
@@ -213,7 +215,7 @@ def print_verdict(verdict: Verdict, runs: tuple[Path, Path], manifests: tuple[di
     out = console()
     knob = knob_of(*manifests)
     declared = manifests[1]["change"]["declared"] if declares(manifests[1], manifests[0]) else "none declared"
-    out.print(f"declared change: {declared}")
+    out.print(f"declared change: {visible(declared)}")
     out.print(f"loop and knob:   {knob}\n")
     rows = table("", ">passes", ">rate", ">95 % interval")
     for name, run, counts, rate in zip(("before", "after"), runs, verdict.counts, verdict.rates, strict=True):
@@ -229,7 +231,8 @@ def print_verdict(verdict: Verdict, runs: tuple[Path, Path], manifests: tuple[di
     out.print(f"the noise rule:  {stats.noise_rule(len(verdict.counts[0]), verdict.difference)}")
     out.print(f"\nVerdict: {sentence(verdict, knob)}")
     if verdict.losses:
-        out.print(f"Next: python -m course.inspect_run --run {runs[1]} --id {verdict.losses[0]}   (one that was lost)")
+        lost = f"--run {typed(runs[1])} --id={typed(verdict.losses[0])}"
+        out.print(f"Next: python -m course.inspect_run {lost}   (one that was lost)")
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ from course.golden import GoldenReport, check_golden, print_report
 from course.measurement import REASONS, measure, provenance
 from course.runs import RESULTS, SUMMARY, RunWriter, add_run_options, declare, earlier_looks, looks_line, result_line
 from course.seal import core_state
-from course.terminal import DONE, FOUND, console, percent, progress, run_command, table, typed
+from course.terminal import DONE, FOUND, console, percent, progress, run_command, table, typed, visible
 
 
 def evaluate(
@@ -132,7 +132,7 @@ def describe_sampling(manifest: dict[str, Any]) -> str:
     if sampling is None:
         return "sampling unknown (no sidecar beside the completions)"
     settings = f"temperature {sampling['temperature']:g}, top_p {sampling['top_p']:g}, seed {sampling['seed']}"
-    return f"{policy['name']} {policy['sha256'][:8]}, {sampling['samples_per_prompt']} per prompt, {settings}"
+    return f"{visible(policy['name'])} {policy['sha256'][:8]}, {sampling['samples_per_prompt']} per prompt, {settings}"
 
 
 def main() -> int:

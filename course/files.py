@@ -147,6 +147,8 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises InputError; folders that are missing are made.
     """
+    if not path.name or path.is_dir():
+        raise InputError(str(path) or "''", "cannot write: it is a folder")
     aside = path.with_name(f".{path.name}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from course.files import InputError, read_json
 from course.measurement import REASONS
-from course.runs import RESULTS, SUMMARY, Result, list_runs, load_manifest, load_results
+from course.runs import RESULTS, SUMMARY, Result, damage, list_runs, load_manifest, load_results
 from course.terminal import console, percent, run_command, table, typed, unusual_characters, visible
 
 
@@ -37,19 +37,19 @@ def matching(run: Path, only_fails: bool, code: str | None, example_id: str | No
 def why(result: Result) -> str:
     """In plain words, why the completion earned what it earned."""
     code = result.details.get("code")
-    if code is None:
+    if code is None and result.reward >= 1.0:
         return "exactly one line in form, and the expected number"
     if code == "wrong_answer":
         return f"the line is in form, but it says {result.details.get('extracted')} and not {result.expected_answer}"
-    reason = REASONS.get(code, code)
+    reason = REASONS.get(str(code), str(code))
     unusual = unusual_characters(result.completion or "")
     return "; ".join([reason, *unusual[:5]])
 
 
 def show(out: Console, result: Result) -> None:
     """One result as a block."""
-    code = result.details.get("code") or "passed"
-    out.print(f"{result.id}, sample {result.sample}: reward {result.reward:g}, {code}")
+    code = result.details.get("code") or ("passed" if result.reward >= 1.0 else "no code")
+    out.print(f"{visible(result.id)}, sample {result.sample}: reward {result.reward:g}, {code}")
     said = "(nothing: the completion is missing)" if result.completion is None else visible(result.completion)
     out.print(f"  prompt      {visible(result.prompt)}")
     out.print(f"  expected    Final: {result.expected_answer}")
@@ -69,7 +69,7 @@ def print_runs(runs_dir: Path) -> None:
     for run in runs:
         try:
             cells = describe(load_manifest(run), read_json(run / SUMMARY))
-        except (InputError, KeyError, TypeError) as error:
+        except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
             cells = ["?", "unreadable"]
             unreadable.append(error if isinstance(error, InputError) else f"{run}: its manifest lacks {error}")
         rows.add_row(run.name, *cells)
@@ -98,7 +98,7 @@ def describe(manifest: dict[str, Any], summary: dict[str, Any]) -> list[str]:
         else "none"
     )
     what = manifest["dataset"]["name"] if "dataset" in manifest else manifest["experiment"]
-    return [manifest["loop"], what, scorer, how, since, rate]
+    return [str(cell) for cell in (manifest["loop"], what, scorer, how, visible(since), rate)]
 
 
 def main() -> None:
@@ -132,9 +132,13 @@ def main() -> None:
 
     total = sum(1 for _ in asked())
     top, bottom = args.top_k, args.bottom_k
+    if top and bottom:
+        bottom = max(0, min(bottom, total - top))  # no row is shown twice
     if top is None and bottom is None:
         top = total if args.id else 10
     out = console()
+    if damage(args.run):
+        out.print(f"THIS RUN IS DAMAGED: python -m course.verify_run --run {typed(args.run)} says where.\n")
     shown = 0
     if top:
         for _, result in heapq.nsmallest(top, asked(), key=lambda item: (-item[1].reward, item[0])):

@@ -47,7 +47,7 @@ ACTIONS = (  # (completion, probability under the reference)
 LOOPHOLE = len(ACTIONS) - 1
 BETAS = (10.0, 3.0, 1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01)
 LEARNING_STEPS, STEP = 200, 0.1
-SMALLEST_BETA = 1e-3
+SMALLEST_BETA = 2e-3
 COLUMNS = ("beta", "mean_reward", "kl", "top_actions")
 
 

@@ -138,8 +138,8 @@ def verify(run: Path) -> tuple[list[str], list[str]]:
         remarks.extend(remark)
     except InputError as error:
         wrong.append(str(error))
-    except (KeyError, TypeError) as error:
-        wrong.append(f"manifest.json: it lacks what a run of Loop A holds: {error}")
+    except (KeyError, TypeError, ZeroDivisionError) as error:
+        wrong.append(f"the run lacks what a run with results holds: {error!r}")
     return wrong, remarks
 
 
@@ -149,8 +149,8 @@ def scored_otherwise(run: Path) -> Iterator[str]:
         where = f"{RESULTS}, line {number}: {stored.id}, sample {stored.sample}"
         try:
             again = score_one(example_of(stored), stored.sample, stored.completion)
-        except ValueError as error:
-            yield f"{where}: {error}"
+        except Exception as error:  # a scorer that is being edited may raise anything
+            yield f"{where}: today's scorer raises {error}"
             continue
         if stored.reward != again.reward:
             yield f"{where}: the reward stored is {stored.reward:g}, the scorer gives {again.reward:g}"
@@ -181,7 +181,7 @@ def unlike_the_source(run: Path, manifest: dict[str, Any]) -> tuple[list[str], l
         if sha256_file(path) != manifest[kind]["sha256"]:
             return [], [f"the {kind} file {path} has changed since, so the results were not held against it"]
     dataset = load_dataset(paths["dataset"])
-    originals = measure(dataset, CompletionsFile(paths["completions"], dataset.examples))
+    originals = unscored(dataset, CompletionsFile(paths["completions"], dataset.examples))
     if manifest.get("selection"):
         return list(unlike_the_pack(run, originals)), []
     wrong = []
@@ -193,6 +193,19 @@ def unlike_the_source(run: Path, manifest: dict[str, Any]) -> tuple[list[str], l
             break
         wrong.extend(f"{RESULTS}, line {number}: {difference}" for difference in differing(one, other, paths))
     return wrong, []
+
+
+def unscored(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
+    """What `measure` would yield, but for rewards and details: to hold a run against its source needs no scorer."""
+
+    def plain(example: Example, sample: int, completion: str | None) -> Result:
+        return Result(example["id"], sample, example["prompt"], example["expected_answer"], completion, 0.0, {})
+
+    for row in completions:
+        yield plain(dataset.examples[row.id], row.sample, row.completion)
+    for example_id, samples in completions.seen.items():
+        if not samples:
+            yield plain(dataset.examples[example_id], 0, None)
 
 
 def differing(original: Result, stored: Result, paths: dict[str, Path]) -> Iterator[str]:

@@ -155,7 +155,7 @@ LOOKALIKES = {
 }
 LONGEST_LINE = len("Final: -") + MAX_DIGITS
 NEWLINE = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
-MARKER = re.compile(r"\bfinal[ \t]{0,9}:", re.IGNORECASE | re.ASCII)
+MARKER = re.compile(r"final[ \t]{0,9}:", re.IGNORECASE | re.ASCII)
 NO_COLON = re.compile(r"final[ \t=-]{0,9}[0-9]", re.IGNORECASE | re.ASCII)
 BARE_NUMBER = re.compile(r"[+-]?[0-9][0-9,._]*")
 NUMBER_FORMS = (  # what stands after `Final: `, in the order tried

@@ -10,7 +10,6 @@ yours to edit; the seal leaves it out.)
 """
 
 import argparse
-import inspect
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -24,11 +23,12 @@ from course import stats
 from course.bandit import DATASET, PACK
 from course.datasets import CompletionsFile, Dataset, check_sidecar, load_dataset, load_sidecar
 from course.files import InputError, sha256, to_json, to_pretty_json, write_whole
+from course.golden import check_golden, print_report
 from course.measurement import experiment, measure, provenance
 from course.pictures import COLOURS, new_figure, png
 from course.rubrics import RUBRICS
 from course.runs import RESULTS, SUMMARY, Result, RunWriter, add_run_options, earlier_looks, looks_line, result_line
-from course.terminal import console, percent, run_command, table, typed, visible
+from course.terminal import DONE, FOUND, console, percent, run_command, table, typed, visible
 
 STRICT = "strict"
 SHOWN_FAILURES = 3
@@ -69,6 +69,12 @@ class Choice:
     codes: list[str | None]
 
 
+def rule_hash() -> str:
+    """Identifies the rule: the hash of all that stands between the marks, helpers included."""
+    source = Path(__file__).read_text(encoding="utf-8")
+    return sha256(source.split("# >>> yours to edit\n", 1)[1].split("# <<< yours to edit\n", 1)[0].encode())
+
+
 def load_pack(dataset: Dataset, completions: CompletionsFile) -> dict[str, list[Result]]:
     """The scored samples of every prompt, in order of their numbers. Raises InputError for a pack that is none."""
     pack: dict[str, list[Result]] = {key: [] for key in dataset.examples}
@@ -89,10 +95,13 @@ def select(pack: dict[str, list[Result]], n: int, reward_of: Callable[[Result], 
     chosen = []
     for key, results in pack.items():
         samples = [Sample(r.sample, str(r.completion), reward_of(r)) for r in results[:n]]
-        best = pick_best(list(samples))
-        if best not in samples:
+        try:
+            best = pick_best(list(samples))
+        except Exception as error:  # whatever a rule that is being written may raise
+            raise InputError("pick_best", f"it raised {error!r} for {key!r}") from None
+        if not any(best is sample for sample in samples):
             raise InputError("pick_best", f"it must return one of the samples it is given; for {key!r} it did not")
-        result = results[samples.index(best)]
+        result = results[[best is sample for sample in samples].index(True)]
         choice = Choice(
             id=key,
             prompt=result.prompt,
@@ -162,16 +171,17 @@ def draw(curve: list[dict[str, float]]) -> bytes:
 def why_it_fails(choice: Choice) -> str:
     """Why no choice could help this prompt, or why this one did not."""
     if max(choice.rewards) == 1.0:
-        return "a right sample was there, and the selector did not know it"
+        return "a right sample was there, and another was picked"
     counted = Counter(code for code in choice.codes if code).most_common()
     return "no sample is right: " + ", ".join(f"{many} times {code}" for code, many in counted)
 
 
 def short_readme(selection: dict[str, Any], chosen: float, examples: int, select_with: str) -> str:
     """The run's README.md."""
+    best_possible = chosen >= 1 - selection["never_right"] - 1e-12
     n = selection["n"]
-    warning = f"Selected by the weak rubric `{select_with}`, judged by the strict scorer."
-    if select_with == STRICT:
+    warning = f"Selected by `pick_best` with rewards of `{select_with}`, judged by the strict scorer."
+    if select_with == STRICT and best_possible:
         warning = (
             "Selector and judge are the same instrument here, so the chosen output is right whenever any sample is:\n"
             "the gain is pass@N by construction, and every hole of the scorer is in both."
@@ -193,7 +203,7 @@ Selection can matter for {percent(selection["selection_can_matter"])} of the pro
 """
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.selection_demo", description="Loop B: best of N samples.")
     parser.add_argument("--n", type=int, help="samples to choose from (default: all of the pack)")
     parser.add_argument("--select-with", default=STRICT, metavar="RUBRIC", help=f"{STRICT}, {', '.join(RUBRICS)}")
@@ -206,6 +216,11 @@ def main() -> None:
     if args.select_with != STRICT and args.select_with not in RUBRICS:
         known = ", ".join((STRICT, *RUBRICS))
         raise InputError("--select-with", f"unknown rubric {args.select_with!r}; there are {known}")
+    golden = check_golden()
+    if not golden.passed:
+        print_report(golden)
+        console().print("No run was written: an instrument that fails its known cases judges nothing.")
+        return FOUND
     dataset = load_dataset(args.dataset)
     completions = CompletionsFile(args.pack, dataset.examples)
     pack = load_pack(dataset, completions)
@@ -231,7 +246,7 @@ def main() -> None:
     of_chosen = {key: value for key, value in tally.summary().items() if not key.startswith("pass_at")}
     picture = draw(curve)
     looks = earlier_looks(dataset.prompts_sha256, args.runs_dir) if dataset.split == "holdout" else None
-    selection = {"rule": sha256(inspect.getsource(pick_best).encode()), "n": n, "select_with": args.select_with}
+    selection = {"rule": rule_hash(), "n": n, "select_with": args.select_with}
     if args.plot:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
@@ -245,6 +260,7 @@ def main() -> None:
             **experiment(args, "B", "selection", {"seed": args.seed}),
             **provenance(dataset, completions, sidecar),
             "selection": selection,
+            "golden": {"sha256": golden.sha256, **golden.counts()},
         }
         circumstances = {
             "dataset_path": str(args.dataset),
@@ -256,7 +272,10 @@ def main() -> None:
     if looks is not None:
         console().print(f"\n{looks_line(looks)}")
     console().print(f"\nRun written to {folder}; look at {folder / 'selection_demo.png'}")
+    if not manifest["core"]["sealed"]:
+        console().print("The seal on the core is broken (python -m course.seal says where). The run records it.")
     console().print(f"Next: python -m course.inspect_run --run {typed(folder)} --only-fails --top-k 5")
+    return DONE
 
 
 def report(found: dict[str, Any], choices: list[Choice], select_with: str) -> None:
@@ -290,16 +309,20 @@ def report(found: dict[str, Any], choices: list[Choice], select_with: str) -> No
     out.print("\nWhat to notice:")
     out.print("- This is a selection improvement, not a learning improvement: the policy's own pass@1 is what it was.")
     out.print(f"- If all prompts were equally hard, pass@{last['k']} would be {percent(last['equal_prompts'])}.")
-    out.print(
-        f"  It is {percent(last['pass_at_k'])}: some prompts are nearly never right, and more samples buy them little."
-    )
-    if select_with == STRICT:
+    uneven = last["equal_prompts"] - last["pass_at_k"] > 0.02
+    why = ": some prompts are nearly never right, and more samples buy them little" if uneven else ""
+    out.print(f"  It is {percent(last['pass_at_k'])}{why}.")
+    loss = 1 - found["never_right"] - chosen
+    if select_with == STRICT and loss > 1e-12:
+        out.print(
+            f"- pick_best left {100 * loss:.1f} points on the table: a right sample was there, and another was picked."
+        )
+    elif select_with == STRICT:
         out.print(
             "- Selector and judge are the same instrument, so best-of-N is pass@N by construction, and a hole in the"
         )
         out.print("  scorer would be in both. Try --select-with anywhere.")
     else:
-        loss = 1 - found["never_right"] - chosen
         out.print(f"- The weak rubric's hole: {RUBRICS[select_with].hole}.")
         out.print(f"  Selecting by it loses {100 * loss:.1f} points against selecting by the strict scorer.")
 

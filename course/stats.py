@@ -158,15 +158,15 @@ def binomial_half(n: int) -> np.ndarray:
 def difference_interval(differences: Sequence[float], z: float = Z95) -> tuple[float, float]:
     """95 % interval of the mean paired difference of rates, each difference in [-1, 1].
 
-    The adjusted Wald interval for paired proportions (Bonett and Price 2012): one win and one loss are
-    added before the usual formula, so that it does not collapse where few pairs differ.
+    With one sample an example (differences of -1, 0 and 1) the adjusted Wald interval for paired proportions, which
+    adds one win and one loss so that it does not collapse where few pairs differ (Bonett and Price 2012). With
+    rates over several samples the usual paired interval, mean ± z · s / sqrt(n); the padding would swamp those.
     """
-    padded = [*differences, 1.0, -1.0]
-    n = len(padded)
-    mean = math.fsum(padded) / n
-    variance = math.fsum((d - mean) ** 2 for d in padded) / n
-    half = z * math.sqrt(variance / n)
-    return max(-1.0, mean - half), min(1.0, mean + half)
+    binary = all(d in (-1, 0, 1) for d in differences)
+    values = np.array([*differences, 1.0, -1.0] if binary or len(differences) < 2 else differences, dtype=float)
+    error = values.std(ddof=0 if len(values) > len(differences) else 1) / math.sqrt(len(values))
+    mean = float(values.mean())
+    return max(-1.0, mean - z * float(error)), min(1.0, mean + z * float(error))
 
 
 def noise_rule(n: int, difference: float) -> str:

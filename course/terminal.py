@@ -49,10 +49,19 @@ def run_command(main: Callable[[], int | None]) -> None:
     sys.exit(code or DONE)
 
 
+class PipedConsole(Console):
+    """A console whose reader may leave: rich would end the program as if it had failed."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Where a command prints. Plain and wide when piped; NO_COLOR is respected. Square brackets mean nothing."""
     piped = not sys.stdout.isatty()
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=PIPED_WIDTH if piped else None)
+    return PipedConsole(
+        markup=False, highlight=False, emoji=False, soft_wrap=True, width=PIPED_WIDTH if piped else None
+    )
 
 
 def table(*columns: str, title: str | None = None) -> Table:

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from course.measurement import verify
-from course.runs import RESULTS
+from course.runs import RESULTS, load_manifest
 from course.terminal import DONE, FOUND, console, run_command
 
 SHOWN = 50
@@ -36,7 +36,7 @@ def main() -> int:
         )
         return FOUND
     checked = "every score and the summary were remade and agree" if not remarks else "what could be remade agrees"
-    if not (args.run / RESULTS).is_file():
+    if RESULTS not in load_manifest(args.run)["files"]:
         checked = "the run holds no completions to score again"
     out.print(f"{args.run}: verified. Every hash fits; {checked}.")
     return DONE

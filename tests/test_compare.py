@@ -78,7 +78,7 @@ def test_a_declared_change_of_policy_is_answered(command: Command, measured: Cal
     assert f"exact paired p:  {p:.3f}" in done.out
     assert "Verdict: the second run is better by 25.0 points, more than luck explains" in done.out
     assert "calls it real" in done.out
-    assert f"--run {after} --id x0" in done.out
+    assert f"--run {after} --id=x0" in done.out
 
 
 def test_luck_is_called_luck(command: Command, measured: Callable[..., Path]) -> None:
@@ -95,7 +95,7 @@ def test_a_second_draw_and_the_same_completions(command: Command, measured: Call
     again = measured(set(range(4, 13)), name="again", seed=1)
     assert "Loop A, measurement: the same policy sampled again" in command("course.compare", before, again).out
     lucky = command("course.compare", before, measured(set(range(30)), name="lucky", seed=2)).out
-    assert "luck of the rarer kind" in lucky
+    assert "two draws of one policy" in lucky
     assert "better" not in lucky, "nothing was changed, so nothing improved"
     done = command("course.compare", before, before)
     assert "the same completions measured twice" in done.out

@@ -18,6 +18,7 @@ from course import bandit_train, kl_tradeoff_demo, policy_gradient_demo, select_
 from course.bandit import DATASET, PACK, Bandit, exact_gradient, load_bandit, log_prob_gradient, softmax
 from course.datasets import CompletionsFile, load_dataset
 from course.files import InputError, to_pretty_json
+from course.golden import GoldenCase, GoldenReport
 from course.measurement import summarise, verify
 from course.runs import load_manifest, load_results
 from course.score import score
@@ -97,9 +98,9 @@ def test_a_plot_is_written_where_it_is_asked_for(name: str, command: Command, tm
         (("bandit_train", "--pack", "data/rollouts/frozen_rollouts_dev.jsonl"), "which a bandit needs"),
         (("toy_mdp", "--episodes", 0), "--episodes: at least 1"),
         (("toy_mdp", "--seeds", 0), "--seeds: at least 1"),
-        (("kl_tradeoff_demo", "--betas", -1), "--betas: each must be 0.001 or more"),
-        (("kl_tradeoff_demo", "--betas", 0.1, 0), "--betas: each must be 0.001 or more"),
-        (("kl_tradeoff_demo", "--betas", 1e-310), "--betas: each must be 0.001 or more"),
+        (("kl_tradeoff_demo", "--betas", -1), "--betas: each must be 0.002 or more"),
+        (("kl_tradeoff_demo", "--betas", 0.1, 0), "--betas: each must be 0.002 or more"),
+        (("kl_tradeoff_demo", "--betas", 1e-310), "--betas: each must be 0.002 or more"),
         (("bandit_train", "--seed", -1), "--seed: a whole number, zero or more"),
         (("toy_mdp", "--seed", -1), "--seed: a whole number, zero or more"),
         (("kl_tradeoff_demo", "--steps", 0), "--steps: at least one step"),
@@ -196,6 +197,33 @@ def test_a_rule_that_cheats_is_refused(monkeypatch: pytest.MonkeyPatch, command:
     done = command("course.selection_demo", "--runs-dir", tmp_path)
     assert done.code == 2
     assert "it must return one of the samples it is given" in done.err
+
+
+def test_a_rule_that_raises_is_one_line(monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path) -> None:
+    monkeypatch.setattr(selection_demo, "pick_best", lambda samples: samples[99])
+    done = command("course.selection_demo", "--runs-dir", tmp_path)
+    assert done.code == 2
+    assert done.err.startswith("error: pick_best: it raised IndexError")
+    assert done.err.count("\n") == 1
+
+
+def test_a_worse_rule_is_not_called_pass_at_n(
+    monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(selection_demo, "pick_best", lambda samples: samples[-1])
+    done = command("course.selection_demo", "--runs-dir", tmp_path)
+    assert "points on the table" in done.out
+    assert "by construction" not in done.out + (tmp_path / "run_001" / "README.md").read_text()
+
+
+def test_a_scorer_that_fails_the_gate_judges_nothing(
+    monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path
+) -> None:
+    broken = GoldenReport(cases=1, crashes=[(GoldenCase("x", 1, "", "a test", 1.0), {"reward": 0.0, "details": {}})])
+    monkeypatch.setattr(selection_demo, "check_golden", lambda: broken)
+    done = command("course.selection_demo", "--runs-dir", tmp_path / "runs")
+    assert done.code == 1
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_label_is_in_the_readme(command: Command, tmp_path: Path) -> None:

@@ -234,6 +234,28 @@ def test_a_sidecar_must_describe_these_completions(
     assert command("course.eval", *words).code == 0
 
 
+@pytest.mark.parametrize(
+    "sampling", ['"temperature": 1e999', '"temperature": -5', '"top_p": 7', '"samples_per_prompt": 0', '"seed": 0.5']
+)
+def test_a_sidecar_must_make_sense(sampling: str, command: Command, dataset: Path, completions: Path) -> None:
+    text = (ROOT / "data/rollouts/frozen_rollouts_dev.meta.json").read_text()
+    name = sampling.split(":")[0]
+    lines = [f"    {sampling}," if name in line else line for line in text.splitlines()]
+    completions.with_name("said.meta.json").write_text("\n".join(lines).replace("0.5,\n  }", "0.5\n  }"))
+    done = command(
+        "course.eval", "--dataset", dataset, "--completions", completions, "--runs-dir", dataset.parent / "r"
+    )
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+
+
+def test_paths_that_are_no_files(command: Command, dataset: Path, tmp_path: Path) -> None:
+    for path in (".", "", "/"):
+        done = command("course.eval", "--dataset", dataset, "--completions", path, "--runs-dir", tmp_path / "runs")
+        assert done.code == 2
+        assert done.err.count("\n") == 1
+
+
 def test_change_and_parent_go_together(command: Command, evaluate: Evaluate, dataset: Path, completions: Path) -> None:
     parent = evaluate()
     words = ("--dataset", dataset, "--completions", completions, "--runs-dir", parent.parent)

@@ -177,6 +177,16 @@ def test_bad_words(words: tuple[object, ...], reason: str, command: Command, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_data_set_is_not_overwritten(command: Command, tmp_path: Path) -> None:
+    copy = tmp_path / "set.jsonl"
+    copy.write_bytes(DEV.read_bytes())
+    for out, reason in ((copy, "this is the data set itself"), (tmp_path, "not the folder"), (".", "not the folder")):
+        done = command("course.policy.sample", "--dataset", copy, "--out", out)
+        assert done.code == 2
+        assert reason in done.err
+    assert copy.read_bytes() == DEV.read_bytes()
+
+
 def test_a_damaged_checkpoint_is_one_line(command: Command, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         folder = tmp_path / name.split(".")[0]

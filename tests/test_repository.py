@@ -144,6 +144,13 @@ def test_outside_the_environment_one_line_says_what_to_do(clone: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_reader_who_leaves_early_is_no_failure(clone: Path) -> None:
+    type_in(clone, "make eval")
+    done = type_in(clone, "python -m course.inspect_run --run runs/run_001 --top-k 200 | true; echo ${PIPESTATUS[0]}")
+    assert done.stdout == "0\n"
+    assert done.stderr == ""
+
+
 def test_no_color_and_pipes_are_plain(clone: Path) -> None:
     assert "\x1b" not in type_in(clone, "make eval").stdout
     assert "\x1b" not in type_in(clone, "NO_COLOR=1 python -m course.inspect_run").stdout

@@ -128,6 +128,17 @@ def test_the_difference_interval_covers(p: float, q: float, seed: int) -> None:
     assert held / 400 > 0.90
 
 
+def test_the_difference_interval_of_averaged_rates_covers_and_is_not_too_wide() -> None:
+    rng = np.random.default_rng(7)
+    chances = rng.uniform(0.1, 0.7, size=100)
+    held = 0
+    for _ in range(1000):
+        before, after = rng.binomial(20, chances, size=(2, 100)) / 20
+        low, high = stats.difference_interval(list(after - before))
+        held += low <= 0 <= high
+    assert 0.93 < held / 1000 < 0.97
+
+
 def test_the_noise_rule_sees_improvements_where_nothing_changed() -> None:
     """Why `compare` decides by exact statistics; by enumeration, for every N that the rule speaks of from 20 on."""
     seen = []

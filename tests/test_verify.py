@@ -72,7 +72,7 @@ def edit_line(run: Path, number: int, **fields: Any) -> None:
         ({"reward": 1.0}, "line 2: x1, sample 0: the reward stored is 1, the scorer gives 0"),
         ({"completion": "Final: 2"}, "line 2: x1, sample 0: the reward stored is 0, the scorer gives 1"),
         ({"expected_answer": 7}, "line 2: x1, sample 0: the reward stored is 0, the scorer gives 1"),
-        ({"expected_answer": 10**18}, "line 2: x1, sample 0: expected_answer must be an integer"),
+        ({"expected_answer": 10**18}, "line 2: x1, sample 0: today's scorer raises expected_answer must be an integer"),
         ({"details": {"code": None}}, "line 2: x1, sample 0: the details stored are not what the scorer gives"),
         ({"prompt": "Compute 2+2."}, "line 2: the prompt is not that of said.jsonl"),
         ({"id": "x0"}, "line 2: the id is not that of said.jsonl"),
@@ -113,6 +113,28 @@ def test_rows_taken_away_added_and_moved(evaluate: Evaluate) -> None:
         path.write_bytes(b"".join(changed))
         wrong, _ = verify(run)
         assert "results.jsonl: every line is whole, so lines were added, removed or moved" in wrong
+
+
+def test_an_emptied_results_file_is_found(command: Command, evaluate: Evaluate) -> None:
+    run, other = evaluate(), evaluate()
+    (run / "results.jsonl").write_bytes(b"")
+    assert command("course.verify_run", "--run", run).code == 1
+    assert command("course.compare", run, other).code == 1
+    assert "THIS RUN IS DAMAGED" in command("course.inspect_run", "--run", run).out
+
+
+def test_a_scorer_that_raises_accuses_no_run_of_lacking_anything(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = evaluate()
+
+    def broken(example: Any, completion: Any) -> dict[str, Any]:
+        raise KeyError(1)
+
+    monkeypatch.setattr("course.measurement.score", broken)
+    wrong, _ = verify(run)
+    assert len(wrong) == 4
+    assert all("today's scorer raises" in line for line in wrong)
 
 
 def test_a_missing_file_is_named(evaluate: Evaluate) -> None:

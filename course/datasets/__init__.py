@@ -84,9 +84,9 @@ def prompts_hash(examples: dict[str, Example]) -> str:
 
 def split_of(path: Path, examples: dict[str, Example]) -> str:
     """The split that every row names in its metadata; failing that, the one that the file's name ends in."""
-    named = {example["metadata"].get("split") for example in examples.values()}
+    named = {str(example["metadata"].get("split")) for example in examples.values()}
     if len(named) == 1 and (split := named.pop()) in SPLITS:
-        return str(split)
+        return split
     return next((split for split in SPLITS if path.stem.endswith(split)), "unknown")
 
 
@@ -116,10 +116,10 @@ class CompletionsFile:
 class Sampling(msgspec.Struct, forbid_unknown_fields=True):
     """How completions were sampled: the knobs that two comparable runs must share."""
 
-    temperature: float
-    top_p: float
-    max_new_tokens: int
-    samples_per_prompt: int
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)]
+    max_new_tokens: Annotated[int, msgspec.Meta(ge=1)]
+    samples_per_prompt: Annotated[int, msgspec.Meta(ge=1)]
     seed: int
 
 
@@ -138,6 +138,8 @@ class Sidecar(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def sidecar_path(completions: Path) -> Path:
+    if not completions.name:
+        raise InputError(str(completions) or "''", "not a file")
     return completions.with_name(completions.stem + ".meta.json")
 
 

@@ -162,6 +162,10 @@ def main() -> int:
     if not 0 < args.top_p <= 1:
         raise InputError("--top-p", "more than 0, at most 1")
     dataset = load_dataset(args.dataset)
+    if not args.out.name or args.out.is_dir():
+        raise InputError("--out", f"a file to write, not the folder {args.out}")
+    if args.out.resolve() == args.dataset.resolve():
+        raise InputError("--out", "this is the data set itself, which would be lost")
     policy, tokenizer = load_checkpoint(args.policy)
     items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(args.n)]
     with progress("sampling", len(items)) as show:
