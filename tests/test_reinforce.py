@@ -16,7 +16,7 @@ from course.policy import reinforce
 from course.policy import tokenizer as bpe
 from course.policy.model import Config, Policy
 from course.policy.reinforce import Rollouts, Settings, advantages, k1, k3, log_probs, loss_of
-from course.policy.sample import PI0, generate, load_checkpoint
+from course.policy.sample import PI0, generate, generator_of, load_checkpoint
 from course.terminal import INTERRUPTED
 from tests.conftest import DEV, ROOT, Command, write_rows
 
@@ -115,7 +115,7 @@ def test_baselines() -> None:
 def test_log_probs_ignore_padding_and_what_follows_the_end() -> None:
     policy, tokenizer = load_checkpoint(PI0)
     examples = list(load_dataset(DEV).examples.values())[:12]
-    rollouts = reinforce.roll_out(policy, tokenizer, examples, reinforce.generator_of(1))
+    rollouts = reinforce.roll_out(policy, tokenizer, examples, generator_of(1))
     assert len(set(rollouts.padding.tolist())) > 1
     with torch.no_grad():
         together = log_probs(policy, rollouts)
@@ -253,12 +253,9 @@ def test_bad_words(words: tuple[object, ...], reason: str, command: Command, tmp
 
 
 def test_random_streams_have_names() -> None:
-    drawn = [
-        reinforce.generator_of(*name).random()
-        for name in ((0, "step", 1), (0, "step", 2), (1, "step", 1), (0, "dev", 1))
-    ]
+    drawn = [generator_of(*name).random() for name in ((0, "step", 1), (0, "step", 2), (1, "step", 1), (0, "dev", 1))]
     assert len(set(drawn)) == 4
-    assert reinforce.generator_of(0, "step", 1).random() == drawn[0]
+    assert generator_of(0, "step", 1).random() == drawn[0]
 
 
 def test_the_view_fits_any_state() -> None:

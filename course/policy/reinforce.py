@@ -19,7 +19,6 @@ step s depend on the seed and s alone, so a run that was stopped goes on where i
 
 import argparse
 import contextlib
-import hashlib
 import io
 import math
 import sys
@@ -49,6 +48,7 @@ from course.policy.sample import (
     checkpoint_sha256,
     completion_texts,
     generate,
+    generator_of,
     left_padded,
     load_checkpoint,
 )
@@ -98,12 +98,6 @@ def scorer_of(rubric: str) -> Scorer:
     if rubric not in RUBRICS:
         raise InputError("--rubric", f"unknown rubric {rubric!r}; there are {', '.join((STRICT, *RUBRICS))}")
     return RUBRICS[rubric].score
-
-
-def generator_of(*parts: object) -> np.random.Generator:
-    """Random numbers of their own for everything that has a name."""
-    key = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "big")))
 
 
 def roll_out(policy: Policy, tokenizer: Tokenizer, examples: Sequence[Example], rng: np.random.Generator) -> Rollouts:

@@ -30,10 +30,15 @@ MAX_NEW_TOKENS = 16
 BATCH = 256
 
 
+def generator_of(*parts: object) -> np.random.Generator:
+    """Random numbers of their own for everything that has a name."""
+    key = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "big")))
+
+
 def uniform_numbers(seed: int, example_id: str, sample: int, count: int) -> np.ndarray:
     """The random numbers of one completion, one for each token, in [0, 1)."""
-    key = hashlib.sha256(f"{seed}:{sample}:{example_id}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "big"))).random(count)
+    return generator_of(seed, sample, example_id).random(count)
 
 
 def left_padded(rows: Sequence[list[int]], padding_id: int) -> tuple[Tensor, Tensor]:
