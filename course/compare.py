@@ -10,10 +10,8 @@ by exact paired statistics: example by example, because both runs met the same e
 """
 
 import argparse
-import math
 from collections import defaultdict
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +65,6 @@ class Difference:
     before: Any
     after: Any
     meaning: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What two comparable runs say of one change. Rates average over examples; differences are after minus before."""
-
-    counts: tuple[list[stats.Counts], list[stats.Counts]]
-    rates: tuple[float, float]
-    wins: list[str]
-    losses: list[str]
-    difference: float
-    interval: tuple[float, float]
-    p: float
-    exact: bool  # whether p adds up all sign patterns, or draws some
 
 
 def value_at(manifest: dict[str, Any], keys: tuple[str, ...]) -> Any:
@@ -164,26 +148,7 @@ def counts_by_example(run: Path) -> dict[str, stats.Counts]:
     return {key: (n, passes[key]) for key, n in samples.items()}
 
 
-def judge(before: dict[str, stats.Counts], after: dict[str, stats.Counts]) -> Verdict:
-    """The paired statistics of two runs over the same examples."""
-    change = {key: Fraction(after[key][1], after[key][0]) - Fraction(c, n) for key, (n, c) in before.items()}
-    unit = math.lcm(*(d.denominator for d in change.values()))
-    whole = [int(d * unit) for d in change.values()]
-    floats = [float(d) for d in change.values()]
-    counts = list(before.values()), [after[key] for key in before]
-    return Verdict(
-        counts=counts,
-        rates=(stats.mean_pass_at_k(counts[0], 1), stats.mean_pass_at_k(counts[1], 1)),
-        wins=[key for key, d in change.items() if d > 0],
-        losses=[key for key, d in change.items() if d < 0],
-        difference=math.fsum(floats) / len(floats),
-        interval=stats.difference_interval(floats),
-        p=stats.sign_flip_test(whole),
-        exact=stats.is_exact(whole),
-    )
-
-
-def sentence(verdict: Verdict, knob: str) -> str:
+def sentence(verdict: stats.Paired, knob: str) -> str:
     """The verdict in one plain sentence."""
     points = f"{100 * abs(verdict.difference):.1f} points"
     if verdict.p >= SIGNIFICANT:
@@ -211,7 +176,9 @@ def print_refusal(reasons: list[tuple[str, str]], runs: tuple[Path, Path]) -> No
         out.print("Change one thing at a time: make both runs with everything else the same.")
 
 
-def print_verdict(verdict: Verdict, runs: tuple[Path, Path], manifests: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def print_verdict(
+    verdict: stats.Paired, runs: tuple[Path, Path], manifests: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
     out = console()
     knob = knob_of(*manifests)
     declared = manifests[1]["change"]["declared"] if declares(manifests[1], manifests[0]) else "none declared"
@@ -229,7 +196,7 @@ def print_verdict(verdict: Verdict, runs: tuple[Path, Path], manifests: tuple[di
     out.print(f"difference:      {100 * verdict.difference:+.1f} points, 95 % interval {lowest} to {highest}")
     out.print(f"{'exact paired p: ' if verdict.exact else 'paired p (drawn):'} {p_value(verdict.p)}")
     out.print(f"the noise rule:  {stats.noise_rule(len(verdict.counts[0]), verdict.difference)}")
-    out.print(f"\nVerdict: {sentence(verdict, knob)}")
+    out.print(f"\nstats.Paired: {sentence(verdict, knob)}")
     if verdict.losses:
         lost = f"--run {typed(runs[1])} --id={typed(verdict.losses[0])}"
         out.print(f"Next: python -m course.inspect_run {lost}   (one that was lost)")
@@ -258,7 +225,7 @@ def main() -> int:
         odd = sorted(before.keys() ^ after.keys())
         print_refusal([(f"examples: {len(odd)} are in one run only, {odd[0]!r} first", "a new environment")], runs)
         return FOUND
-    print_verdict(judge(before, after), runs, manifests)
+    print_verdict(stats.paired(before, after), runs, manifests)
     return DONE
 
 

@@ -6,7 +6,8 @@ each other: a thousand samples of ten prompts say about as much as ten prompts d
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -167,6 +168,39 @@ def difference_interval(differences: Sequence[float], z: float = Z95) -> tuple[f
     error = values.std(ddof=0 if len(values) > len(differences) else 1) / math.sqrt(len(values))
     mean = float(values.mean())
     return max(-1.0, mean - z * float(error)), min(1.0, mean + z * float(error))
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two measurements of the same examples. Rates average over examples; differences are after minus before."""
+
+    counts: tuple[list[Counts], list[Counts]]
+    rates: tuple[float, float]
+    wins: list[str]
+    losses: list[str]
+    difference: float
+    interval: tuple[float, float]
+    p: float
+    exact: bool  # whether p adds up all sign patterns, or draws some
+
+
+def paired(before: Mapping[str, Counts], after: Mapping[str, Counts]) -> Paired:
+    """The paired statistics of two measurements, each with the (samples, passes) of every example."""
+    change = {key: Fraction(after[key][1], after[key][0]) - Fraction(c, n) for key, (n, c) in before.items()}
+    unit = math.lcm(*(d.denominator for d in change.values()))
+    whole = [int(d * unit) for d in change.values()]
+    floats = [float(d) for d in change.values()]
+    counts = list(before.values()), [after[key] for key in before]
+    return Paired(
+        counts=counts,
+        rates=(mean_pass_at_k(counts[0], 1), mean_pass_at_k(counts[1], 1)),
+        wins=[key for key, d in change.items() if d > 0],
+        losses=[key for key, d in change.items() if d < 0],
+        difference=math.fsum(floats) / len(floats),
+        interval=difference_interval(floats),
+        p=sign_flip_test(whole),
+        exact=is_exact(whole),
+    )
 
 
 def noise_rule(n: int, difference: float) -> str:

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,6 +95,13 @@ def progress(description: str, total: float) -> Iterator[Callable[[float], Any]]
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(description, total=total)
         yield lambda completed: bar.update(task, completed=completed)
+
+
+def notice(*sentences: str) -> None:
+    """What to notice: each in a paragraph of its own, wrapped for reading."""
+    print("\nWhat to notice:")
+    for sentence in sentences:
+        print(textwrap.fill(sentence, 110, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False))
 
 
 def visible(text: str) -> str:

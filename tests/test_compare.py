@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import scipy.stats
 
-from course.compare import judge
 from course.datasets import load_dataset
+from course.stats import paired
 from tests.conftest import Command, write_rows
 
 Evaluate = Callable[..., Path]
@@ -206,10 +206,10 @@ def test_the_judge_against_scipy() -> None:
     for _ in range(50):
         before = {f"x{n}": (1, int(rng.random() < 0.3)) for n in range(60)}
         after = {f"x{n}": (1, int(rng.random() < 0.5)) for n in range(60)}
-        verdict = judge(before, after)
+        verdict = paired(before, after)
         discordant = len(verdict.wins) + len(verdict.losses)
         assert verdict.p == pytest.approx(scipy.stats.binomtest(len(verdict.wins), discordant).pvalue, abs=1e-12)
         assert verdict.difference == pytest.approx((len(verdict.wins) - len(verdict.losses)) / 60)
-        mirrored = judge(after, before)
+        mirrored = paired(after, before)
         assert mirrored.p == verdict.p
         assert mirrored.interval == pytest.approx((-verdict.interval[1], -verdict.interval[0]))

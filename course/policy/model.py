@@ -141,9 +141,14 @@ class Policy(nn.Module):
         return [torch.zeros(shape) for _ in range(c.num_hidden_layers)]
 
     def forward(
-        self, ids: Tensor, padding: Tensor | None = None, start: int = 0, cache: list[Tensor] | None = None
+        self,
+        ids: Tensor,
+        padding: Tensor | None = None,
+        start: int = 0,
+        cache: list[Tensor] | None = None,
+        last: int = 0,
     ) -> Tensor:
-        """Logits (B, T, V) for ids (B, T).
+        """Logits (B, T, V) for ids (B, T); of the last tokens alone, (B, last, V), where `last` says so.
 
         `padding` (B,) is the number of padding tokens at the *left* of each sequence. Rotary positions
         are relative, so padding needs a mask and no shift. `start` is how many tokens the cache holds.
@@ -159,7 +164,7 @@ class Policy(nn.Module):
         x = self.model.embed_tokens(ids)
         for number, layer in enumerate(self.model.layers):
             x = layer(x, mask, start, None if cache is None else cache[number])
-        return F.linear(self.model.norm(x), self.model.embed_tokens.weight)
+        return F.linear(self.model.norm(x[:, -last:]), self.model.embed_tokens.weight)
 
     def save(self, folder: Path, end_id: int) -> None:
         """Write `config.json` and `model.safetensors` as `transformers` expects them."""

@@ -74,15 +74,19 @@ def generate(
 ) -> Tensor:
     """Continue each prompt by as many tokens as `uniform` (B, N) has columns. Returns ids (B, N).
 
-    After its end token a row holds end tokens only. With a cache each step computes one new token a row.
+    B may be a multiple of the number of prompts: so many samples of each, one prompt after the other. After its
+    end token a row holds end tokens only. With a cache each step computes one new token a row, and the samples of
+    a prompt share the reading of it.
     """
     ids, padding = left_padded(prompts, end_id)
-    rows, length = ids.shape
-    steps = uniform.shape[1]
-    cache = policy.new_cache(rows, length + steps)
+    length = ids.shape[1]
+    rows, steps = uniform.shape
+    samples = rows // len(prompts)
+    cache = policy.new_cache(len(prompts), length + steps)
     chosen = torch.full((rows, steps), end_id)
     ended = torch.zeros(rows, dtype=torch.bool)
-    logits = policy(ids, padding, 0, cache)[:, -1]
+    logits = policy(ids, padding, 0, cache, last=1)[:, -1].repeat_interleave(samples, dim=0)
+    cache, padding = [layer.repeat_interleave(samples, dim=1) for layer in cache], padding.repeat_interleave(samples)
     for step in range(steps):
         token = choose(logits, temperature, top_p, uniform[:, step])
         chosen[:, step] = torch.where(ended, end_id, token)
