@@ -71,8 +71,11 @@ def report(summaries: Sequence[Mapping[str, Any]], steps: int) -> None:
         rows.add_row(percent(row["noise"]), f"{row['signal']:.1f}", percent(row["strict"]), by_seed, crossing)
     out.print()
     out.print(rows)
+    least, most = (pick(summaries, key=lambda row: row["noise"]) for pick in (min, max))
     notice(
-        "A coin that lies at random delays; it does not mislead. The curves bend the same way, later.",
+        f"With {percent(most['noise'])} flipped {steps} steps brought {percent(most['strict'])}, with "
+        f"{percent(least['noise'])} {percent(least['strict'])}. A coin that lies at random delays; it has no side to "
+        "take.",
         "Steps are counted to the measurement: between two of them nobody looked.",
     )
 

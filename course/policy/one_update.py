@@ -26,8 +26,8 @@ from torch import Tensor
 from course.datasets import Dataset, Example
 from course.files import InputError, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, lines_of, open_lab, settings_of, stoppable
-from course.policy.learner import Rollouts, Said, Settings, advantages, heard, log_probs, loss_of, roll_out, scorer_of
+from course.policy.lab import add_options, check, lines_of, open_lab, settings_of, stoppable
+from course.policy.learner import Rollouts, Said, Settings, advantages, heard, log_probs, loss_of, roll_out
 from course.policy.model import Policy
 from course.policy.sample import MAX_NEW_TOKENS, generator_of, load_checkpoint
 from course.runs import SUMMARY, RunWriter
@@ -158,8 +158,8 @@ def main() -> int:
     parser.add_argument("--chosen", type=int, help="which of the samples is learned from (default: the first best)")
     args = parser.parse_args()
     settings = settings_of(args, DEFAULT)
-    scorer_of(settings.rubric)
     lab = open_lab("one_update", args)
+    check(settings, lab.train)
     policy, tokenizer = load_checkpoint(lab.start)
     example, rollouts, said = find(policy, tokenizer, lab.dev, args.id, settings)
     rewards = [one.proxy for one in said]
