@@ -20,8 +20,9 @@ check: .venv/.all
 	$(BIN)/mypy
 
 # Speed and memory, as ratios within one run.
-bench: .venv/.core
+bench: .venv/.all
 	$(BIN)/python -m bench.scoring
+	$(BIN)/python -m bench.learning
 
 # For teachers: seal the core as it stands.
 seal: .venv/.core

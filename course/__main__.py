@@ -31,7 +31,15 @@ COMMANDS = (
         ("course.toy_mdp", "reward only at the end: how the first step gets its credit"),
         ("course.token_inspect", "the same answer as text and as tokens"),
         ("course.kl_tradeoff_demo", "reward against drift: the leash, and what it protects"),
-        ("course.policy.reinforce", "the real thing: REINFORCE on π0's tokens, half a minute (needs PyTorch)"),
+    )),
+    ("The laboratory: Loop C on π0 itself (needs PyTorch; minutes)", (
+        ("course.policy.one_update", "one completion, one update, token by token"),
+        ("course.policy.reinforce", "REINFORCE on π0's tokens, a quarter of a minute"),
+        ("course.policy.goodhart", "paid by a weak rubric: where proxy and truth part, and what the leash holds"),
+        ("course.policy.shift", "what frozen rollouts say of the policy that learns, beside the truth"),
+        ("course.policy.three_ways", "best of N, fine-tuning on the best, REINFORCE: the same samples spent"),
+        ("course.policy.noise", "a share of the rewards flipped"),
+        ("course.policy.frontier", "reward against distance: the leash swept, beside the optimum"),
     )),
     ("The instrument", (
         ("course.golden", "the cases that the scorer must get right"),

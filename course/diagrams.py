@@ -3,25 +3,28 @@
     python -m course.diagrams
 
 Tokens, scores and rates in them are real: the shipped tokenizer's, the scorer's, and those of the shipped rollouts.
-The drift of a policy and Goodhart's curve are schematic here, and say so.
+Goodhart's curve is that of data/measured/, made by course.policy.goodhart. Only the drift of a policy is schematic, and
+says so.
 """
 
 import argparse
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from matplotlib.axes import Axes
 from tokenizers import Tokenizer
 
 from course.bandit import DATASET, PACK
 from course.datasets import CompletionsFile, load_dataset
-from course.files import write_whole
+from course.files import JsonLines, write_whole
 from course.measurement import measure
 from course.pictures import COLOURS, new_figure, png
 from course.score import score
 from course.terminal import console, run_command
 
 TOKENIZER = Path(__file__).resolve().parents[1] / "data" / "policy" / "pi0" / "tokenizer.json"
+GOODHART = Path(__file__).resolve().parents[1] / "data" / "measured" / "goodhart_tolerant.jsonl"
 EXAMPLE = {"id": "17*19", "prompt": "Compute 17*19.", "expected_answer": 323}
 COMPLETION = "Final: 323"
 
@@ -121,21 +124,39 @@ def token_text_boundary() -> bytes:
     return png(figure)
 
 
+class Point(msgspec.Struct):
+    """One measurement of a policy that learned from a weak rubric."""
+
+    seed: int
+    step: int
+    proxy: float
+    strict: float
+    kl: float
+
+
 def goodhart() -> bytes:
-    """The proxy keeps rising; the true goal does not."""
-    figure, (axes,) = new_figure("Goodhart's curve (schematic)")
-    steps = np.linspace(0, 100, 300)
-    proxy = 0.25 + 0.7 * (1 - np.exp(-steps / 30))
-    true = 0.25 + 0.45 * (1 - np.exp(-steps / 18)) - 0.62 / (1 + np.exp(-(steps - 62) / 9))
-    parting = steps[np.argmax(true)]
-    axes.axvspan(parting, 100, color=COLOURS[3], alpha=0.08)
-    axes.plot(steps, proxy, color=COLOURS[0], lw=2, label="proxy: the reward that is optimised")
-    axes.plot(steps, true, color=COLOURS[2], lw=2, label="true goal: what was wanted")
+    """The proxy keeps rising; the true goal does not. A thin line for each seed, a thick one for their mean."""
+    points = [point for _, point in JsonLines(GOODHART, Point)]
+    steps = sorted({point.step for point in points})
+    figure, (axes,) = new_figure("Goodhart's curve, measured: π0 paid by the rubric `tolerant`, three seeds")
+    means = {}
+    for name, colour, label in (
+        ("proxy", COLOURS[0], "proxy: the rubric that is optimised"),
+        ("strict", COLOURS[2], "strict scorer: what was wanted"),
+    ):
+        for seed in sorted({point.seed for point in points}):
+            own = [getattr(point, name) for point in points if point.seed == seed]
+            axes.plot(steps, own, color=colour, lw=0.8, alpha=0.4)
+        means[name] = [
+            float(np.mean([getattr(point, name) for point in points if point.step == step])) for step in steps
+        ]
+        axes.plot(steps, means[name], color=colour, lw=2.4, label=label)
+    parting = steps[int(np.argmax(means["strict"]))]
+    axes.axvspan(parting, steps[-1], color=COLOURS[3], alpha=0.08)
     axes.axvline(parting, color="#888888", ls="--", lw=1)
-    axes.text(parting + 2, 0.06, "reward hacking regime", color=COLOURS[3], fontsize=10)
-    axes.text(parting - 2, 0.16, "here they part", ha="right", fontsize=9)
-    axes.set(xlabel="optimisation pressure (steps)", ylabel="reward", ylim=(0, 1.2), xticks=[])
-    axes.legend(loc="upper left", fontsize=9)
+    axes.text(parting + 2, 0.97, f"here they part, after step {parting}", color=COLOURS[3], fontsize=10)
+    axes.set(xlabel="optimisation pressure (updates)", ylabel="mean reward on dev", ylim=(0, 1.05))
+    axes.legend(loc="center right", fontsize=9)
     return png(figure)
 
 
