@@ -196,7 +196,7 @@ def print_verdict(
     out.print(f"difference:      {100 * verdict.difference:+.1f} points, 95 % interval {lowest} to {highest}")
     out.print(f"{'exact paired p: ' if verdict.exact else 'paired p (drawn):'} {p_value(verdict.p)}")
     out.print(f"the noise rule:  {stats.noise_rule(len(verdict.counts[0]), verdict.difference)}")
-    out.print(f"\nstats.Paired: {sentence(verdict, knob)}")
+    out.print(f"\nVerdict: {sentence(verdict, knob)}")
     if verdict.losses:
         lost = f"--run {typed(runs[1])} --id={typed(verdict.losses[0])}"
         out.print(f"Next: python -m course.inspect_run {lost}   (one that was lost)")

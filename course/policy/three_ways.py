@@ -169,7 +169,14 @@ def draw(dev: Sequence[Measured], seed: int) -> bytes:
             left.bar(place + shift, height, 0.38, color=colour, alpha=alpha)
             left.annotate(f"{height:.2f}", (place + shift, height), ha="center", va="bottom", fontsize=8)
         right.plot(row["kl"], row["pass_at_1"], "o", ms=9, color=colour)
-        right.annotate(row["way"], (row["kl"], row["pass_at_1"]), (0, -14), textcoords="offset points", fontsize=9)
+        right.annotate(
+            row["way"],
+            (row["kl"], row["pass_at_1"]),
+            (0, -14 - 12 * (place % 2)),
+            textcoords="offset points",
+            fontsize=9,
+            ha="center",
+        )
     left.set_xticks(range(len(rows)), [row["way"].replace(" on", "\non") for row in rows], fontsize=9)
     left.set(ylim=(0, 1.08), ylabel="rate", title=f"pass@1 (full) and pass@{ASKED} (pale)")
     right.set(xlabel="KL from π0 (nats a completion)", ylabel="pass@1", ylim=(0, 1.02), title="What it cost in drift")
