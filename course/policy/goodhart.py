@@ -175,7 +175,8 @@ def report(rubric: str, summaries: Sequence[Mapping[str, Any]], curves: Sequence
     """The curve, what every seed showed, and what the policy found."""
     out = console()
     free, leashed = curves
-    rows = table(">step", f">{rubric}", ">strict", ">KL", f">{rubric}, leash {leashed.beta:g}", ">strict", ">KL")
+    names = (rubric, "strict", "KL")
+    rows = table(">step", *(f">{name}" for name in names), *(f">{name}, leash {leashed.beta:g}" for name in names))
     for one, other in zip(free.rows, leashed.rows, strict=True):
         cells = [[percent(row["proxy"]), percent(row["strict"]), f"{row['kl']:.2f}"] for row in (one, other)]
         rows.add_row(str(one["step"]), *cells[0], *cells[1])
