@@ -76,3 +76,13 @@ def evaluate(command: Command, dataset: Path, completions: Path, tmp_path: Path)
         return sorted(runs.glob("run_*"))[-1]
 
     return run
+
+
+@pytest.fixture
+def small_sets(tmp_path: Path) -> tuple[object, ...]:
+    """Options that put a few dev and holdout problems for all of them, so that a run takes seconds."""
+    words: list[object] = []
+    for split in ("dev", "holdout"):
+        rows = (ROOT / "data" / "datasets" / f"math_{split}.jsonl").read_text(encoding="utf-8").splitlines()[:60]
+        words += [f"--{split}", write_rows(tmp_path / f"few_{split}.jsonl", [json.loads(row) for row in rows])]
+    return tuple(words)

@@ -30,16 +30,6 @@ from tests.conftest import DEV, ROOT, Command, write_rows
 SMALL = ("--prompts", 16, "--samples", 8, "--learning-rate", 1e-3)
 
 
-@pytest.fixture
-def small_sets(tmp_path: Path) -> tuple[object, ...]:
-    """A few dev and holdout problems, so that a run takes seconds."""
-    words: list[object] = []
-    for split in ("dev", "holdout"):
-        rows = (ROOT / "data" / "datasets" / f"math_{split}.jsonl").read_text(encoding="utf-8").splitlines()[:50]
-        words += [f"--{split}", write_rows(tmp_path / f"few_{split}.jsonl", [json.loads(row) for row in rows])]
-    return tuple(words)
-
-
 def made(command: Command, small_sets: tuple[object, ...], tmp_path: Path, *words: object) -> tuple[Path, str]:
     """Run an experiment, small, and return its run, verified, and what it printed."""
     done = command(*map(str, words[:1]), *words[1:], *small_sets, "--runs-dir", tmp_path / "runs")

@@ -18,19 +18,9 @@ from course.policy.lab import sparkline, view
 from course.policy.learner import Settings, State
 from course.policy.sample import generate, load_checkpoint
 from course.terminal import INTERRUPTED
-from tests.conftest import ROOT, Command, write_rows
+from tests.conftest import Command, write_rows
 
 SMALL = ("--steps", 6, "--prompts", 16, "--samples", 8, "--measure-every", 3, "--learning-rate", 1e-3)
-
-
-@pytest.fixture
-def small_sets(tmp_path: Path) -> tuple[object, ...]:
-    """A few dev and holdout problems, so that a run takes seconds."""
-    words: list[object] = []
-    for split in ("dev", "holdout"):
-        rows = (ROOT / "data" / "datasets" / f"math_{split}.jsonl").read_text(encoding="utf-8").splitlines()[:60]
-        words += [f"--{split}", write_rows(tmp_path / f"few_{split}.jsonl", [json.loads(row) for row in rows])]
-    return tuple(words)
 
 
 def test_it_learns_writes_a_run_and_the_checkpoint_is_everybodys(
