@@ -29,7 +29,7 @@ def show_item(out: Console, item: Item, with_panel: bool) -> None:
     """The evidence of one example."""
     out.print(f"\n{item.id}   prompt: {item.prompt}")
     out.print(f"      expected answer: {item.expected_answer}")
-    out.print(f"      completion:      `{visible(item.completion)}`   (as Python: {ascii(item.completion)})")
+    out.print(f"      completion:      `{visible(item.completion)}`   (as Python: {item.completion!a})")
     out.print(f"      the instrument's written rule: {item.written_rule()}")
     result = item.result()
     details = result["details"]

@@ -2,7 +2,8 @@
 
     python -m course.red_team --patch
 
-Close the whole class of exploits that its hole lets in, not one string, and go on paying what the rubric was made to pay.
+Close the whole class of exploits that its hole lets in, not one string, and go on paying what the rubric was made to
+pay.
 """
 
 import re

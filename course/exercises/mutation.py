@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,9 +80,8 @@ def function_of(test: str) -> str:
     return test.split("[", 1)[0]
 
 
-def judge_tests(path: Path, tick: Callable[[float], Any] = lambda done: None) -> TestReport:
-    """Everything about a file of tests; `tick` is told how many runs are done. Faulty scorers are tried only if the
-    true one passes."""
+def judge_tests(path: Path) -> TestReport:
+    """Everything about a file of tests. Faulty scorers are tried only if the true one passes."""
     report = TestReport()
     true = run_tests(path, "")
     report.failures = [f"{row['test']}: {row['why']}" for row in true if row["outcome"] in ("failed", "broken")]
@@ -97,9 +95,8 @@ def judge_tests(path: Path, tick: Callable[[float], Any] = lambda done: None) ->
             reward, details = report.tests.get(name, (True, True))
             report.tests[name] = reward and case in turned, details and (case in blank or case in odd)
         runs = pool.map(lambda faulty: run_tests(path, faulty.name, first_failure_only=True), FAULTY_SCORERS)
-        for number, (faulty, outcomes) in enumerate(zip(FAULTY_SCORERS, runs, strict=True), start=1):
+        for faulty, outcomes in zip(FAULTY_SCORERS, runs, strict=True):
             (report.caught if failing(outcomes) else report.survived).append(faulty)
-            tick(number)
     return report
 
 
