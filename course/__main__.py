@@ -47,6 +47,7 @@ COMMANDS = (
         ("course.policy.frontier", "reward against distance: the leash swept, beside the optimum"),
     )),
     ("The instrument", (
+        ("course.try_one", "ask the scorer about one completion"),
         ("course.golden", "the cases that the scorer must get right"),
         ("course.seal", "has anyone changed the core?"),
     )),
