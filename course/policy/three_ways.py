@@ -46,6 +46,7 @@ from course.policy.learner import (
     drift,
     gradient_step,
     heard,
+    prompts_of_step,
     roll_out,
 )
 from course.policy.model import Policy
@@ -94,8 +95,7 @@ def collect(policy: Policy, tokenizer: Tokenizer, train: Sequence[Example], sett
     kept = []
     with progress("sampling from π0", settings.steps) as show:
         for step in range(1, settings.steps + 1):
-            rng = generator_of(settings.seed, "step", step)
-            examples = [train[i] for i in rng.choice(len(train), size=settings.prompts, replace=False)]
+            examples, rng = prompts_of_step(train, settings, step)
             rollouts = roll_out(policy, tokenizer, examples, settings.samples, rng)
             said = heard(examples, rollouts.texts, STRICT)
             firsts, _ = distinct(rollouts, settings.samples)
