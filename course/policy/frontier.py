@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from course.files import InputError, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, ask, learn_each, lines_of, open_lab, settings_of, stoppable
+from course.policy.lab import add_options, ask, learn_each, open_lab, settings_of, stoppable
 from course.policy.learner import STRICT, Settings
 from course.policy.sample import load_checkpoint
 from course.runs import SUMMARY, RunWriter
@@ -119,7 +119,7 @@ def main() -> int:
     if args.plot:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
-        run.write("frontier.jsonl", lines_of(rows))
+        run.write("frontier.jsonl", to_json_lines(rows))
         run.write("frontier.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "rubric": settings.rubric, "leashes": rows}))
         manifest = lab.manifest(args, {**asdict(settings), "betas": args.betas})

@@ -19,14 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from course.files import InputError, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
 from course.policy.lab import (
     add_options,
     ask,
     counts_of,
     keep_policy,
-    lines_of,
     mean,
     open_lab,
     settings_of,
@@ -260,9 +259,9 @@ def main() -> int:
         for s, both, _ in results:
             for curve, _ in both:
                 name = f"seed_{s.seed}_{'leash' if curve.beta else 'no_leash'}"
-                run.write(f"{name}.jsonl", lines_of(curve.rows))
-        run.write("exploits.jsonl", lines_of(found))
-        run.write("golden_exploits.jsonl", lines_of(candidates(found, args.rubric)))
+                run.write(f"{name}.jsonl", to_json_lines(curve.rows))
+        run.write("exploits.jsonl", to_json_lines(found))
+        run.write("golden_exploits.jsonl", to_json_lines(candidates(found, args.rubric)))
         run.write("goodhart.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "rubric": args.rubric, "seeds": summaries}))
         manifest = lab.manifest(args, {**asdict(settings), "seeds": [s.seed for s, _, _ in results]})

@@ -249,8 +249,3 @@ def keep_policy(run: RunWriter, name: str, policy: Policy, tokenizer: Tokenizer)
     policy.save(folder, bpe.special_id(tokenizer, bpe.END))
     tokenizer.save(str(folder / "tokenizer.json"))
     return checkpoint_sha256(folder)
-
-
-def lines_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows as JSONL."""
-    return b"".join(to_json(row) + b"\n" for row in rows)

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from course.files import InputError, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, LINES, new_figure, png
-from course.policy.lab import add_options, learn_each, lines_of, mean, open_lab, settings_of, stoppable
+from course.policy.lab import add_options, learn_each, mean, open_lab, settings_of, stoppable
 from course.policy.learner import Settings, State
 from course.runs import SUMMARY, RunWriter
 from course.terminal import DONE, console, notice, percent, run_command, table, typed
@@ -102,7 +102,7 @@ def main() -> int:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         for (share, seed), state in states.items():
-            run.write(f"flipped_{share:g}_seed_{seed}.jsonl", lines_of(state.measured))
+            run.write(f"flipped_{share:g}_seed_{seed}.jsonl", to_json_lines(state.measured))
         run.write("noise.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "shares": summaries}))
         manifest = lab.manifest(args, {**asdict(settings), "shares": args.shares, "seeds": args.seeds})

@@ -24,9 +24,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from course.datasets import Dataset, Example
-from course.files import InputError, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, check, lines_of, open_lab, settings_of, stoppable
+from course.policy.lab import add_options, check, open_lab, settings_of, stoppable
 from course.policy.learner import Rollouts, Said, Settings, advantages, heard, log_probs, loss_of, roll_out
 from course.policy.model import Policy
 from course.policy.sample import MAX_NEW_TOKENS, generator_of, load_checkpoint
@@ -182,8 +182,8 @@ def main() -> int:
         for one, gain, (before, after) in zip(said, advantage, found.totals, strict=True)
     ]
     with RunWriter(args.runs_dir) as run:
-        run.write("tokens.jsonl", lines_of(by_token))
-        run.write("samples.jsonl", lines_of(by_sample))
+        run.write("tokens.jsonl", to_json_lines(by_token))
+        run.write("samples.jsonl", to_json_lines(by_sample))
         run.write("one_update.png", picture)
         summary = {"loop": "C", "example": example["id"], "chosen": chosen, "advantage": advantage[chosen]}
         run.write(SUMMARY, to_pretty_json(summary))

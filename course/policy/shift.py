@@ -26,9 +26,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from course.datasets import Dataset
-from course.files import to_pretty_json, write_whole
+from course.files import to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, lines_of, mean, open_lab, settings_of, stoppable, watch
+from course.policy.lab import add_options, mean, open_lab, settings_of, stoppable, watch
 from course.policy.learner import Said, Settings, distinct, heard, log_probs, roll_out
 from course.policy.model import Policy
 from course.policy.sample import BATCH, generator_of, load_checkpoint
@@ -171,7 +171,7 @@ def main() -> int:
     if args.plot:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
-        run.write("measurements.jsonl", lines_of(rows))
+        run.write("measurements.jsonl", to_json_lines(rows))
         run.write("shift.png", picture)
         summary = {"loop": "C", "frozen_codes": frozen, "frozen_samples": FROZEN, "first": rows[0], "last": rows[-1]}
         run.write(SUMMARY, to_pretty_json(summary))

@@ -24,14 +24,13 @@ import torch
 from tokenizers import Tokenizer
 
 from course.datasets import Dataset, Example
-from course.files import to_pretty_json, write_whole
+from course.files import to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
 from course.policy.lab import (
     add_options,
     ask,
     counts_of,
     keep_policy,
-    lines_of,
     mean,
     open_lab,
     settings_of,
@@ -274,8 +273,8 @@ def main() -> int:
         for key, (n, c) in one.counts.items()
     ]
     with RunWriter(args.runs_dir) as run:
-        run.write("counts.jsonl", lines_of(counts))
-        run.write("measurements.jsonl", lines_of(learned.state.measured))
+        run.write("counts.jsonl", to_json_lines(counts))
+        run.write("measurements.jsonl", to_json_lines(learned.state.measured))
         run.write("three_ways.png", picture)
         summary = {"loop": "C", "budget": budget, "kept": kept, "ways": rows, "pairs": pairs}
         run.write(SUMMARY, to_pretty_json(summary))
