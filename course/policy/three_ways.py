@@ -51,12 +51,11 @@ from course.policy.learner import (
 from course.policy.model import Policy
 from course.policy.sample import generator_of, load_checkpoint
 from course.runs import SUMMARY, RunWriter, earlier_looks, looks_line
-from course.stats import Counts, mean_pass_at_k, paired, rate_interval
+from course.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
 from course.terminal import DONE, console, notice, p_value, percent, progress, run_command, table, typed
 
 DEFAULT = Settings()
 N = 8  # best of so many
-SIGNIFICANT = 0.05
 ASKED = 8  # answers to each prompt when a way is measured
 BEST, TUNED, LEARNED = f"best of {N}", "fine-tuned on the best", "REINFORCE"
 
