@@ -25,7 +25,7 @@ from course.policy.lab import add_options, ask, learn_each, open_lab, settings_o
 from course.policy.learner import STRICT, Settings
 from course.policy.sample import load_checkpoint
 from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, percent, run_command, table, typed, visible
+from course.terminal import DONE, console, notice, percent, run_command, table, visible
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
 BETAS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -126,8 +126,7 @@ def main() -> int:
         folder = run.finish(manifest, {"seconds_of_learning": seconds})
     lab.forget()
     report(rows, settings.rubric)
-    out.print(f"\nRun written to {folder}; look at {folder / 'frontier.png'}")
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    lab.point_to(folder)
     return DONE
 
 

@@ -37,7 +37,7 @@ from course.policy.pretrain import STYLES
 from course.rubrics import RUBRICS
 from course.runs import SUMMARY, RunWriter
 from course.stats import paired
-from course.terminal import DONE, console, notice, p_value, percent, run_command, table, typed, visible
+from course.terminal import DONE, console, notice, p_value, percent, run_command, table, visible
 
 DEFAULT = Settings(rubric="tolerant", beta=0.1, steps=96)
 ASKED = 4  # samples of each dev prompt at the end
@@ -271,9 +271,8 @@ def main() -> int:
         folder = run.finish(manifest, {"seconds_of_learning": seconds})
     lab.forget()
     report(args.rubric, summaries, first, found)
-    out.print(f"\nRun written to {folder}; look at {folder / 'goodhart.png'}")
-    out.print(f"Candidates for the golden exploits: {folder / 'golden_exploits.jsonl'} ({len(found)} cases)")
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    filed = f"Candidates for the golden exploits: {folder / 'golden_exploits.jsonl'} ({len(found)} cases)"
+    lab.point_to(folder, filed)
     return DONE
 
 

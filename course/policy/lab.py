@@ -41,7 +41,7 @@ from course.policy.sample import PI0, checkpoint_sha256, generator_of
 from course.rubrics import RUBRICS
 from course.runs import RunWriter, add_run_options
 from course.stats import Counts
-from course.terminal import FOUND, INTERRUPTED, console, percent, progress, visible
+from course.terminal import FOUND, INTERRUPTED, console, percent, progress, typed, visible
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "datasets"
 HELP = {
@@ -86,6 +86,14 @@ class Lab:
         """The run is written: what was kept to go on from is not needed any more."""
         for path in self.states:
             path.unlink(missing_ok=True)
+
+    def point_to(self, folder: Path, *more: str) -> None:
+        """Say where the run is, what to look at, what `more` there is to say, and what to type next."""
+        out = console()
+        out.print(f"\nRun written to {folder}; look at {folder / f'{self.name}.png'}")
+        for line in more:
+            out.print(line)
+        out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
 
     def manifest(self, args: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
         """What every manifest of these experiments holds."""

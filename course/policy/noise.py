@@ -19,7 +19,7 @@ from course.pictures import COLOURS, LINES, new_figure, png
 from course.policy.lab import add_options, learn_each, mean, open_lab, settings_of, stoppable
 from course.policy.learner import Settings, State
 from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, percent, run_command, table, typed
+from course.terminal import DONE, console, notice, percent, run_command, table
 
 DEFAULT = Settings(steps=24, measure_every=4)
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
@@ -109,8 +109,7 @@ def main() -> int:
         folder = run.finish(manifest, {"seconds_of_learning": sum(state.seconds for state in states.values())})
     lab.forget()
     report(summaries, settings.steps)
-    out.print(f"\nRun written to {folder}; look at {folder / 'noise.png'}")
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    lab.point_to(folder)
     return DONE
 
 

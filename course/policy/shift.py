@@ -28,12 +28,12 @@ from torch import Tensor
 from course.datasets import Dataset
 from course.files import to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, mean, open_lab, settings_of, stoppable, watch
+from course.policy.lab import add_options, ask, mean, open_lab, settings_of, stoppable, watch
 from course.policy.learner import Said, Settings, distinct, heard, log_probs, roll_out
 from course.policy.model import Policy
 from course.policy.sample import BATCH, generator_of, load_checkpoint
 from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, percent, run_command, table, typed
+from course.terminal import DONE, console, notice, percent, run_command, table
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
 FROZEN = 16  # samples of each prompt in the snapshot
@@ -56,10 +56,10 @@ class Snapshot:
     """Rollouts of a policy, kept; and what they say of another one."""
 
     def __init__(self, policy: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, seed: int) -> None:
-        self.tokenizer, self.rubric, self.seed = tokenizer, rubric, seed
-        self.examples = list(dataset.examples.values())
-        rollouts = roll_out(policy, tokenizer, self.examples, FROZEN, generator_of(seed, "frozen"))
-        self.said = heard(self.examples, rollouts.texts, rubric)
+        self.tokenizer, self.dataset, self.rubric, self.seed = tokenizer, dataset, rubric, seed
+        examples = list(dataset.examples.values())
+        rollouts = roll_out(policy, tokenizer, examples, FROZEN, generator_of(seed, "frozen"))
+        self.said = heard(examples, rollouts.texts, rubric)
         firsts, self.of_sample = distinct(rollouts, FROZEN)
         self.different = rollouts.rows(firsts)
         self.logs = self.log_probs(policy)
@@ -78,8 +78,7 @@ class Snapshot:
         rewards = torch.tensor([one.strict for one in self.said]).view(-1, FROZEN)
         ratios = (self.log_probs(policy) - self.logs)[self.of_sample].view(-1, FROZEN)
         estimate, effective = reweighted(ratios, rewards)
-        texts = roll_out(policy, self.tokenizer, self.examples, LIVE, generator_of(self.seed, "live", step)).texts
-        live = heard(self.examples, texts, self.rubric)
+        live = ask(policy, self.tokenizer, self.dataset, self.rubric, LIVE, self.seed, "live", step)
         unseen = [one for one in live if (one.example["id"], one.text) not in self.seen]
         return {
             "live": mean(one.strict for one in live),
@@ -178,8 +177,7 @@ def main() -> int:
         folder = run.finish(lab.manifest(args, asdict(settings)), {"seconds_of_learning": learned.state.seconds})
     lab.forget()
     report(rows, frozen)
-    out.print(f"\nRun written to {folder}; look at {folder / 'shift.png'}")
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    lab.point_to(folder)
     return DONE
 
 

@@ -52,7 +52,7 @@ from course.policy.model import Policy
 from course.policy.sample import generator_of, load_checkpoint
 from course.runs import SUMMARY, RunWriter, earlier_looks, looks_line
 from course.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
-from course.terminal import DONE, console, notice, p_value, percent, progress, run_command, table, typed
+from course.terminal import DONE, console, notice, p_value, percent, progress, run_command, table
 
 DEFAULT = Settings()
 N = 8  # best of so many
@@ -284,10 +284,7 @@ def main() -> int:
         folder = run.finish(manifest, {"seconds_of_learning": learned.state.seconds})
     lab.forget()
     report(rows, pairs, budget, kept)
-    out.print(f"\nRun written to {folder}; look at {folder / 'three_ways.png'}")
-    if lab.holdout.split == "holdout":
-        out.print(looks_line(looks))
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    lab.point_to(folder, *([looks_line(looks)] if lab.holdout.split == "holdout" else []))
     return DONE
 
 
