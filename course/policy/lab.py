@@ -124,7 +124,7 @@ def add_options(parser: argparse.ArgumentParser, default: Settings, *names: str)
 
 
 def settings_of(args: argparse.Namespace, default: Settings) -> Settings:
-    """The default, with what the options say. Raises InputError."""
+    """The default, with what the options say."""
     return Settings(**{name: getattr(args, name, value) for name, value in asdict(default).items()})
 
 

@@ -23,6 +23,7 @@ from course.terminal import DONE, console, notice, percent, run_command, table
 
 DEFAULT = Settings(steps=24, measure_every=4)
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
+EARLY = 4  # first steps, whose gradients are compared: the policies of all shares are still much alike there
 HALF = 0.5  # the rate whose first crossing is reported
 
 
@@ -34,7 +35,7 @@ def first_crossing(rows: Sequence[Mapping[str, Any]], rate: float) -> int | None
 def summary_of(share: float, states: Sequence[State]) -> dict[str, Any]:
     """One share of flipped rewards, over its seeds."""
     ends = [state.measured[-1]["strict"] for state in states]
-    norms = [row["gradient_norm"] for state in states for row in state.log[: DEFAULT.measure_every]]
+    norms = [row["gradient_norm"] for state in states for row in state.log[:EARLY]]
     return {
         "noise": share,
         "signal": 1 - 2 * share,
