@@ -82,8 +82,7 @@ def report(rows: Sequence[Mapping[str, Any]], rubric: str) -> None:
     if rubric != STRICT:
         sentences.append(
             f"What was wanted was best with beta {best_strict['beta']:g}: strict {percent(best_strict['strict'])}, "
-            "against "
-            f"{percent(free['strict'])} with beta {free['beta']:g}. No rule gives that beta beforehand."
+            f"against {percent(free['strict'])} with beta {free['beta']:g}. No rule gives that beta beforehand."
         )
     sentences.append(
         "The optimum has had all the time there is, and can carry nothing from one prompt to another; the learner has "

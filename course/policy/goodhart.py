@@ -214,9 +214,8 @@ def explain(rubric: str, summaries: Sequence[Mapping[str, Any]], free: Curve, fo
         f"Without the leash the rubric went up and strict ended below half its best: {many} of {len(summaries)} seeds. "
         f"With it strict ended no lower than π0's: {kept} of {len(summaries)}.",
         f"The hole: {RUBRICS[rubric].hole}.",
-        f"Of the exploits, {percent(untaught / max(1, sum(row['count'] for row in found)))} have a shape that nobody "
-        "put "
-        "into π0's pre-training texts.",
+        f"Of the exploits, {percent(untaught / max(1, sum(row['count'] for row in found)))} have a shape that "
+        "nobody put into π0's pre-training texts.",
     )
 
 

@@ -75,8 +75,8 @@ def report(summaries: Sequence[Mapping[str, Any]], steps: int) -> None:
     least, most = (pick(summaries, key=lambda row: row["noise"]) for pick in (min, max))
     notice(
         f"With {percent(most['noise'])} flipped {steps} steps brought {percent(most['strict'])}, with "
-        f"{percent(least['noise'])} {percent(least['strict'])}. A coin that lies at random delays; it has no side to "
-        "take.",
+        f"{percent(least['noise'])} {percent(least['strict'])}. "
+        "A coin that lies at random delays; it has no side to take.",
         "Steps are counted to the measurement: between two of them nobody looked.",
     )
 

@@ -142,8 +142,7 @@ def report(example: Example, all_said: Sequence[Said], advantage: Sequence[float
     notice(
         f"Every token has the same gain, {found.gain[0]:+.3f}: the advantage of the whole completion. The first token, "
         f"`{visible_token(found.tokens[0])}`, moved by {found.after[0] - found.before[0]:+.3f} nats for a reward "
-        "that was known "
-        f"{len(found.tokens)} tokens later.",
+        f"that was known {len(found.tokens)} tokens later.",
         "Tokens that were nearly certain hardly move, whatever the gain: log π has 0 for its ceiling.",
         f"No other sample was in this update, and they moved all the same, `{visible(all_said[other].text)}` by "
         f"{found.totals[other][1] - found.totals[other][0]:+.3f}: they share the weights.",

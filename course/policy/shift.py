@@ -146,11 +146,9 @@ def report(rows: Sequence[Mapping[str, Any]], frozen: Mapping[str, int]) -> None
         f"As they are, the frozen rollouts say {percent(last['frozen'])} for ever; asked, the policy passes "
         f"{percent(last['live'])}. They are a measurement of π0 and of nobody else.",
         f"Reweighted, they were furthest from the truth at step {worst['step']}: {percent(worst['reweighted'])}, "
-        "where it "
-        f"was {percent(worst['live'])}. They can only speak of what they hold.",
-        f"Of today's failures {percent(last['unseen_failures'])} are texts that the snapshot never held for that "
-        "prompt; "
-        f"at step 0, where both are π0, {percent(rows[0]['unseen_failures'])}.",
+        f"where it was {percent(worst['live'])}. They can only speak of what they hold.",
+        f"Of today's failures {percent(last['unseen_failures'])} are texts that the snapshot never held for "
+        f"that prompt; at step 0, where both are π0, {percent(rows[0]['unseen_failures'])}.",
     )
 
 

@@ -235,8 +235,7 @@ def report(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]
         f"The learners spent {budget:,} samples once (the fine-tuning read {kept:,} different right ones), and answer "
         f"with one. After {budget // (N - 1):,} answers best of {N} has sampled more than they ever did.",
         f"REINFORCE against fine-tuning on the best, on {learners['split']}: {100 * learners['difference']:+.1f} "
-        "points, "
-        f"p = {p_value(learners['p'])}: {verdict}.",
+        f"points, p = {p_value(learners['p'])}: {verdict}.",
         f"Compare pass@1 and pass@{ASKED}: what learning gains at one sample it may lose in variety.",
     )
 
