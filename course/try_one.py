@@ -3,8 +3,8 @@
     python -m course.try_one 8 "Let me calculate... 15 - 7 = 8. Final: 8"
     python -m course.try_one 323 "Final: 322\\nFinal: 323" --escapes --rubrics
 
-First the expected answer, then the completion. `--escapes` reads \\n, \\t and \\u00a0 in it as Python would; `--rubrics`
-adds what the deliberately weak rubrics pay for the same text.
+First the expected answer, then the completion. `--escapes` reads \\n, \\t and \\u00a0 in it as Python would;
+`--rubrics` adds what the deliberately weak rubrics pay for the same text.
 """
 
 import argparse
