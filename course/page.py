@@ -44,33 +44,51 @@ def spell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        text = "; ".join(f"{key} {spell(one)}" for key, one in value.items())
-    elif isinstance(value, list):
-        text = ", ".join(map(spell, value))
-    else:
-        text = str(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text) - LONGEST:,} characters more)"
+        return "; ".join(f"{key} {spell(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(f"({spell(one)})" if isinstance(one, list) else spell(one) for one in value)
+    return str(value)
+
+
+def short_cell(value: Any) -> str:
+    """A value for a cell of a table: in words, and cut if it is long."""
+    text = spell(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST].rstrip()} … ({len(text) - LONGEST:,} characters more)"
 
 
 def tables_of(summary: Any) -> list[Table]:
-    """A summary as tables: single values first, then objects side by side, then lists of objects."""
+    """A summary as tables: single values first, then objects, those that are alike side by side, then lists of rows."""
     if not isinstance(summary, dict):
         return []
-    objects = {name: value for name, value in summary.items() if isinstance(value, dict) and value}
+    objects = {name: flat(value) for name, value in summary.items() if isinstance(value, dict) and value}
     lists = {name: value for name, value in summary.items() if is_rows(value)}
-    single = [[name, spell(value)] for name, value in summary.items() if name not in objects and name not in lists]
+    single = [[name, short_cell(value)] for name, value in summary.items() if name not in objects and name not in lists]
     tables = [Table("Summary", ["name", "value"], single)] if single else []
     while objects:
         first = next(iter(objects.values()))
-        alike = {name: value for name, value in objects.items() if len(first.keys() & value.keys()) * 2 > len(first)}
-        fields = list(dict.fromkeys(field for value in alike.values() for field in value))
-        rows = [[field, *(spell(value.get(field)) for value in alike.values())] for field in fields]
-        tables.append(Table(", ".join(alike), ["name", *alike], rows))
-        objects = {name: value for name, value in objects.items() if name not in alike}
+        alike = {name: one for name, one in objects.items() if len(first.keys() & one.keys()) * 2 >= len(first)}
+        objects = {name: one for name, one in objects.items() if name not in alike}
+        fields = list(dict.fromkeys(field for one in alike.values() for field in one))
+        lists |= {f"{name}, {field}": one[field] for name, one in alike.items() for field in one if is_rows(one[field])}
+        rows = [
+            [field, *(short_cell(one.get(field)) for one in alike.values())]
+            for field in fields
+            if not any(is_rows(one.get(field)) for one in alike.values())
+        ]
+        tables.append(Table(", ".join(alike), ["name", *(alike if len(alike) > 1 else ["value"])], rows))
     for name, value in lists.items():
         fields = list(dict.fromkeys(field for row in value for field in row))
-        tables.append(Table(name, fields, [[spell(row.get(field)) for field in fields] for row in value]))
+        tables.append(Table(name, fields, [[short_cell(row.get(field)) for field in fields] for row in value]))
     return tables
+
+
+def flat(value: dict[str, Any]) -> dict[str, Any]:
+    """An object with the objects inside it unfolded: `codes: missing_prefix`."""
+    found: dict[str, Any] = {}
+    for name, one in value.items():
+        inner = flat(one) if isinstance(one, dict) and one else {"": one}
+        found |= {f"{name}: {field}" if field else name: leaf for field, leaf in inner.items()}
+    return found
 
 
 def is_rows(value: Any) -> bool:

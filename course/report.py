@@ -21,7 +21,7 @@ from course.locked_room import Answer, Refusal, judge, sentence, value_at
 from course.measurement import REASONS, describe_sampling, verify
 from course.page import code_of, picture, render, rows_of, spell, tables_of
 from course.runs import RESULTS, SUMMARY, Result, is_run, load_manifest, looks_line, parse_result
-from course.terminal import DONE, FOUND, console, p_value, percent, run_command
+from course.terminal import DONE, FOUND, console, p_value, percent, run_command, typed
 
 LISTED = 50  # findings of a verification that are listed
 WITHOUT_SCRIPT = 20  # failures that are shown where no script runs
@@ -275,6 +275,12 @@ def answer_of(answer: Answer) -> dict[str, Any]:
     }
 
 
+def beside(summary: Any, found: dict[str, Any] | None) -> Any:
+    """What a summary says that the page does not show already."""
+    known = {"loop", "dataset", "split", "spec_version", "golden", *(found or {})}
+    return {name: value for name, value in summary.items() if name not in known} if isinstance(summary, dict) else None
+
+
 def run_of(run: Seen, found: dict[str, Any] | None) -> dict[str, Any]:
     """What a page says of one run."""
     pictures = [(path, picture(path)) for path in sorted(run.path.glob("*.png"))]
@@ -296,7 +302,7 @@ def run_of(run: Seen, found: dict[str, Any] | None) -> dict[str, Any]:
             for path, data in pictures
             if data is not None
         ],
-        "tables": tables_of(run.summary) if found is None or run.at("experiment") else [],
+        "tables": tables_of(beside(run.summary, found)),
     }
 
 
@@ -317,10 +323,15 @@ def page(runs: Sequence[Seen]) -> tuple[str, bool]:
         hints = ["Press `losses`, and read what the change broke; then `wins`. Is it the change that you declared?"]
     elif isinstance(verdict, Refusal):
         said = "Refused: these two runs cannot be compared. Each reason is named below."
-        hints = ["Look at each run by itself, and make the second one again with one declared change."]
+        hints = ["Change one thing at a time: make both runs with everything else the same. Or look at each by itself."]
+        if any(meaning == "an undeclared change" for _, meaning in verdict.reasons):
+            again = f'python -m course.eval … --parent {typed(runs[0].path)} --change "…"'
+            hints = [f"Make the second run again, and say what you changed: {again}"]
     else:
         said = headline(rated[0], runs[0].at("loop")) if rated else learned(runs[0].summary)
         hints = what_to_look_at(runs[0], found[0])
+    if any(run.wrong for run in runs) and not verdict:
+        said = f"Not to be trusted: {said}"
     failures = [result for result in runs[-1].results if code_of(result) != "passed"]
     html = render(
         title=" and ".join(run.name for run in runs),
