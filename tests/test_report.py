@@ -280,8 +280,10 @@ def test_a_forged_manifest_does_no_harm(evaluate: Evaluate, page: Page) -> None:
     """A manifest can be sealed anew by anyone, so what it holds may have any shape."""
     run = evaluate()
     manifest = json.loads((run / MANIFEST).read_text())
-    for key in ("sampling", "policy", "golden", "change", "core", "note", "loop", "selection", "dataset", "settings"):
-        for value in (None, 1, [], {}, {"sealed": 1}, "<b>"):
+    values: tuple[Any, ...] = (None, 1, [], {}, {"sealed": 1}, "<b>")
+    keys = ("sampling", "policy", "golden", "circumstances", "completions", "dataset", "change", "core", "note", "loop")
+    for key in (*keys, "selection", "settings", "experiment"):
+        for value in values:
             forged = {**manifest, key: value}
             forged.pop("seal")
             (run / MANIFEST).write_bytes(seal_manifest(forged))
