@@ -360,6 +360,16 @@ def test_bad_input_is_one_line(evaluate: Evaluate, command: Command, tmp_path: P
 # --- what a reader meets, in a browser
 
 
+def test_ci_must_have_a_browser_and_a_student_need_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="CI needs a browser"):
+        next(chromium_or_skip())
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="no chromium"):
+        next(chromium_or_skip())
+
+
 def shown(browser: webdriver.Chrome) -> list[str]:
     """The ids of the rows on the screen."""
     rows: list[str] = browser.execute_script(
