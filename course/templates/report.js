@@ -2,7 +2,7 @@
 // The table of results: filters, search, pages. The data are text and stay text: nothing here parses markup.
 (() => {
   const PAGE = 100; // rows drawn at a time, however many there are
-  const CUT = 300; // characters of a completion in its cell; the details hold all of it
+  const CUT = 300; // characters of a text in its cell; the details hold all of it
   const data = JSON.parse(document.getElementById("data").textContent);
   const two = data.names.length === 2;
   const body = document.getElementById("rows");
@@ -44,14 +44,16 @@
     return found;
   }
 
-  function completion(side, whole) {
-    if (side[1] === null) return element("span", "(missing)", "quiet");
-    const cut = !whole && side[1].length > CUT;
-    const made = element("code", cut ? side[1].slice(0, CUT) : side[1], "said-text");
-    if (!cut) return made;
+  function short(text, name, className) {
+    const made = element(name, text.slice(0, CUT), className);
+    if (text.length <= CUT) return made;
     const both = element("span");
-    both.append(made, element("span", ` … ${number(side[1].length - CUT)} more characters`, "quiet"));
+    both.append(made, element("span", ` … ${number(text.length - CUT)} more characters`, "quiet"));
     return both;
+  }
+
+  function completion(side) {
+    return side[1] === null ? element("span", "(missing)", "quiet") : short(side[1], "code", "said-text");
   }
 
   function cell(label, ...content) {
@@ -77,6 +79,9 @@
 
   function details(row) {
     const box = element("div", undefined, "detail");
+    for (const [name, text] of [["id", row[0]], ["prompt", data.prompts[row[1]]]]) {
+      if (text.length > CUT) box.append(pairs([[name, text]]));
+    }
     sides(row).forEach((side, which) => {
       const part = element("section");
       if (two) part.append(element("h3", `${which ? "After" : "Before"}: ${data.names[which]}`));
@@ -85,7 +90,8 @@
         box.append(part);
         return;
       }
-      const list = [["completion", completion(side, true)], ["reward", side[2]], ["code", code(side)],
+      const whole = side[1] === null ? completion(side) : element("code", side[1], "said-text");
+      const list = [["completion", whole], ["reward", side[2]], ["code", code(side)],
         ["why", data.meanings[side[3]]], ["extracted", side[4]]];
       if (two) list.push(["sample", side[0]]);
       if (side[6]) list.push(["unusual", side[6]]);
@@ -108,27 +114,28 @@
 
   function draw(row, place) {
     const line = element("tr");
-    const name = element("th", row[0]);
+    const name = element("th");
     name.scope = "row";
+    name.append(short(row[0], "span"));
     line.append(name);
     const [first] = sides(row);
     if (!two) line.append(cell("sample", first[0]));
-    line.append(cell("prompt", data.prompts[row[1]]), cell("expected", row[2]));
+    line.append(cell("prompt", short(data.prompts[row[1]], "span")), cell("expected", row[2]));
     if (two) {
       sides(row).forEach((side, which) => {
-        const made = cell(which ? "after" : "before", ...(side ? [completion(side, false), element("br"), code(side)] : ["no such sample"]));
+        const made = cell(which ? "after" : "before", ...(side ? [completion(side), element("br"), code(side)] : ["no such sample"]));
         line.append(made);
       });
       const word = outcomeWord[row[3]];
       line.append(cell("outcome", element("span", word, `outcome ${word}`)));
     } else {
-      line.append(cell("completion", completion(first, false)), cell("reward", first[2]), cell("code", code(first)));
+      line.append(cell("completion", completion(first)), cell("reward", first[2]), cell("code", code(first)));
     }
     const button = element("button", "details");
     const fold = element("tr", undefined, "fold");
     button.type = "button";
     button.setAttribute("aria-expanded", "false");
-    button.setAttribute("aria-label", `details of ${row[0]}`);
+    button.setAttribute("aria-label", `details of ${row[0].slice(0, CUT)}`);
     fold.id = `fold-${place}`;
     button.setAttribute("aria-controls", fold.id);
     fold.hidden = true;
