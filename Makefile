@@ -23,6 +23,7 @@ check: .venv/.all
 bench: .venv/.all
 	$(BIN)/python -m bench.scoring
 	$(BIN)/python -m bench.learning
+	$(BIN)/python -m bench.report
 
 # For teachers: seal the core as it stands.
 seal: .venv/.core

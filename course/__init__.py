@@ -4,7 +4,9 @@ import importlib.util
 import sys
 
 if missing := [
-    name for name in ("matplotlib", "msgspec", "numpy", "rich", "tokenizers") if not importlib.util.find_spec(name)
+    name
+    for name in ("jinja2", "matplotlib", "msgspec", "numpy", "rich", "tokenizers")
+    if not importlib.util.find_spec(name)
 ]:
     print(
         f"error: {', '.join(missing)} not found. Activate the environment first: . .venv/bin/activate"

@@ -25,6 +25,7 @@ COMMANDS = (
         ("course.inspect_run", "look at one run, or list them all"),
         ("course.verify_run", "is a run still what was measured?"),
         ("course.compare", "the locked room: compare two runs, or refuse to"),
+        ("course.report", "one run, or two compared, as a page to read, search and print"),
     )),
     ("Loop B, selection", (
         ("course.selection_demo", "best of N: more samples, the same policy"),

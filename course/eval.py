@@ -17,10 +17,10 @@ from course.datasets import CompletionsFile, check_sidecar, load_dataset, load_s
 from course.files import to_pretty_json
 from course.golden import FOLDER as GOLDEN
 from course.golden import GoldenReport, check_golden, print_report
-from course.measurement import REASONS, measure, provenance
+from course.measurement import REASONS, describe_sampling, measure, provenance
 from course.runs import RESULTS, SUMMARY, RunWriter, add_run_options, declare, earlier_looks, looks_line, result_line
 from course.seal import core_state
-from course.terminal import DONE, FOUND, console, percent, progress, run_command, table, typed, visible
+from course.terminal import DONE, FOUND, console, percent, progress, run_command, table, typed
 
 
 def evaluate(
@@ -125,14 +125,6 @@ def print_warnings(out: Any, manifest: dict[str, Any]) -> None:
         out.print(f"\n{looks_line(looks)}")
     if not manifest["core"]["sealed"]:
         out.print("\nThe seal on the core is broken (python -m course.seal says where). The run records it.")
-
-
-def describe_sampling(manifest: dict[str, Any]) -> str:
-    sampling, policy = manifest["sampling"], manifest["policy"]
-    if sampling is None:
-        return "sampling unknown (no sidecar beside the completions)"
-    settings = f"temperature {sampling['temperature']:g}, top_p {sampling['top_p']:g}, seed {sampling['seed']}"
-    return f"{visible(policy['name'])} {policy['sha256'][:8]}, {sampling['samples_per_prompt']} per prompt, {settings}"
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ from course.runs import RESULTS, SUMMARY, Result, damage, declare, load_manifest
 from course.score import score
 from course.seal import core_state
 from course.stats import MISSING, Tally
+from course.terminal import visible
 
 REMEMBERED, SHORT = 50_000, 200  # scores kept for when a completion comes again: how many, and how long
 REASONS = {**scorer.CODES, MISSING: "the example has no completion"}
@@ -62,6 +63,15 @@ def provenance(dataset: Dataset, completions: CompletionsFile, sidecar: Sidecar 
         "policy": policy,
         "sampling": None if sidecar is None else msgspec.to_builtins(sidecar.sampling),
     }
+
+
+def describe_sampling(manifest: dict[str, Any]) -> str:
+    """In one line, which policy was asked, and how, as the manifest of a run with completions says it."""
+    sampling, policy = manifest["sampling"], manifest["policy"]
+    if sampling is None:
+        return "sampling unknown (no sidecar beside the completions)"
+    settings = f"temperature {sampling['temperature']:g}, top_p {sampling['top_p']:g}, seed {sampling['seed']}"
+    return f"{visible(policy['name'])} {policy['sha256'][:8]}, {sampling['samples_per_prompt']} per prompt, {settings}"
 
 
 def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
@@ -138,7 +148,7 @@ def verify(run: Path) -> tuple[list[str], list[str]]:
         remarks.extend(remark)
     except InputError as error:
         wrong.append(str(error))
-    except (KeyError, TypeError, ZeroDivisionError) as error:
+    except (AttributeError, KeyError, TypeError, ZeroDivisionError) as error:
         wrong.append(f"the run lacks what a run with results holds: {error!r}")
     return wrong, remarks
 

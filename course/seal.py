@@ -3,7 +3,8 @@
     python -m course.seal            says whether the seal is whole, and what broke it
     python -m course.seal --renew    for teachers: seal the core as it stands
 
-`course/seal.json` holds the hash of every sealed file: the code of `course/` and the data that the course ships.
+`course/seal.json` holds the hash of every sealed file: the code and templates of `course/` and the data that the
+course ships.
 The marked region of `selection_demo.py`, which is the student's, is left out of its hash; files of your own may lie
 in `data/`. Every run records whether the seal was whole; one made under a broken seal is not compared with a
 sealed one.
@@ -20,7 +21,7 @@ from course.terminal import DONE, FOUND, console, run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 SEAL = ROOT / "course" / "seal.json"
-SEALED = ("course/**/*.py", "data/**/*.json", "data/**/*.jsonl", "data/**/*.safetensors")
+SEALED = ("course/**/*.py", "course/templates/*", "data/**/*.json", "data/**/*.jsonl", "data/**/*.safetensors")
 YOURS = re.compile(rb"^# >>> yours to edit\r?\n.*?^# <<< yours to edit\r?$", re.DOTALL | re.MULTILINE)
 HAS_A_REGION = "course/selection_demo.py"  # nowhere else is a mark a mark
 

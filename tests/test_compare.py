@@ -179,7 +179,7 @@ def test_runs_over_other_examples_are_refused(
     command: Command, measured: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, after = measured(set(range(10)), name="before"), measured(set(range(9)), name="again", seed=1)
-    monkeypatch.setattr("course.compare.counts_by_example", lambda run: {run.name: (1, 1)})
+    monkeypatch.setattr("course.locked_room.counts_by_example", lambda run: {run.name: (1, 1)})
     done = command("course.compare", before, after)
     assert done.code == 1
     assert "are in one run only" in done.out

@@ -1,0 +1,91 @@
+"""How fast does the page of a large run open, and how fast is it written?
+
+    python -m bench.report            (make bench)
+
+A run of so many results is made, its page written, and the page opened in Chromium with an empty profile, some times.
+The times of opening are the page's own (`performance`): from the start of the navigation until all of it is read, its
+script has run and its first rows stand in the table, and until the first paint. A search is timed in the page as well.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from selenium import webdriver
+
+from course.eval import evaluate
+from course.files import InputError, to_json
+from course.golden import check_golden
+from course.report import look_at, page
+from course.terminal import console, run_command, table
+from tests.browser import NoBrowserError, chromium, open_page
+
+OPENED = """
+const done = arguments[arguments.length - 1];
+new PerformanceObserver(list => {
+  const [paint] = list.getEntriesByName("first-contentful-paint");
+  if (!paint) return;
+  const [navigation] = performance.getEntriesByType("navigation");
+  done([navigation.loadEventEnd, paint.startTime, document.querySelectorAll("#rows tr:not(.fold)").length]);
+}).observe({type: "paint", buffered: true});
+"""
+SEARCHED = """
+const box = document.getElementById("search");
+const start = performance.now();
+box.value = "999";
+box.dispatchEvent(new Event("input"));
+return performance.now() - start;
+"""
+
+
+def make_run(folder: Path, results: int) -> Path:
+    """A run of so many results, three in eight of which fail, in three ways."""
+    said = ("Final: {}", "Final: {}", "Final: {}", "The answer is {}.", "Final: {}", "final: {}", "Final: {}", "{}")
+    prompt = "Compute {}+1. Output exactly one line: Final: <int>."
+    examples = [{"id": f"x{n}", "prompt": prompt.format(n), "expected_answer": n + 1} for n in range(results)]
+    completions = [{"id": f"x{n}", "completion": said[n % 8].format(n + 1)} for n in range(results)]
+    for name, rows in (("many_dev.jsonl", examples), ("many.jsonl", completions)):
+        (folder / name).write_bytes(b"".join(to_json(row) + b"\n" for row in rows))
+    run, _, _ = evaluate(folder / "many_dev.jsonl", folder / "many.jsonl", folder / "runs", check_golden())
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.report", description="Time the page of a large run.")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[200, 10_000, 100_000], help="results of the run")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    columns = (">results", ">page MB", ">written in s", ">opened in ms", ">first paint ms", ">search ms", ">rows drawn")
+    rows = table(*columns, title="The page of a run: written, and opened in Chromium (median)")
+    try:
+        with chromium() as browser, tempfile.TemporaryDirectory() as name:
+            for size in args.sizes:
+                rows.add_row(*measured(browser, Path(name) / str(size), size, args.repeats))
+    except NoBrowserError as error:
+        raise InputError("bench.report", str(error)) from None
+    console().print(rows)
+
+
+def measured(browser: webdriver.Chrome, folder: Path, size: int, repeats: int) -> list[str]:
+    """One row of the table."""
+    folder.mkdir()
+    run = make_run(folder, size)
+    start = time.perf_counter()
+    html, _ = page([look_at(run)])
+    (folder / "page.html").write_text(html, encoding="utf-8")
+    written = time.perf_counter() - start
+    taken = []
+    for _ in range(repeats):
+        open_page(browser, folder / "page.html")
+        opened, paint, drawn = browser.execute_async_script(OPENED)
+        taken.append((opened, paint, browser.execute_script(SEARCHED)))
+    opened, paint, searched = (statistics.median(values) for values in zip(*taken, strict=True))
+    megabytes = len(html.encode()) / 1e6
+    times = f"{written:.2f}", f"{opened:.0f}", f"{paint:.0f}", f"{searched:.1f}"
+    return [f"{size:,}", f"{megabytes:.2f}", *times, str(drawn)]
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,198 @@
+"""One self-contained page of HTML: what may stand in it, and how it is put together. `course.report` fills it.
+
+A run holds text that a model, or anyone, wrote. So nothing of it is ever taken for markup: Jinja escapes every
+value, `visible` turns what cannot be seen into signs that can, the rows travel as JSON and are shown by
+`textContent` alone, and a Content-Security-Policy admits one script and one style, by their hashes, and no
+network at all. The page holds no time and no random number, so the same run gives the same bytes.
+"""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from course.files import to_json
+from course.runs import Result
+from course.terminal import unusual_characters, visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+PNG = b"\x89PNG\r\n\x1a\n"
+LONGEST = 300  # characters of one value in a table; longer ones are cut, and say so
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table of text. The first column names the rows."""
+
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def spell(value: Any) -> str:
+    """A value of a manifest or a summary in words: `temperature 1; top_p 0.9`."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {spell(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(f"({spell(one)})" if isinstance(one, list) else spell(one) for one in value)
+    return str(value)
+
+
+def short_cell(value: Any) -> str:
+    """A value for a cell of a table: in words, and cut if it is long."""
+    text = spell(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST].rstrip()} … ({len(text) - LONGEST:,} characters more)"
+
+
+def tables_of(summary: Any) -> list[Table]:
+    """A summary as tables: single values first, then objects, those that are alike side by side, then lists of rows."""
+    if not isinstance(summary, dict):
+        return []
+    objects = {name: flat(value) for name, value in summary.items() if isinstance(value, dict) and value}
+    lists = {name: value for name, value in summary.items() if is_rows(value)}
+    single = [[name, short_cell(value)] for name, value in summary.items() if name not in objects and name not in lists]
+    tables = [Table("Summary", ["name", "value"], single)] if single else []
+    while objects:
+        first = next(iter(objects.values()))
+        alike = {name: one for name, one in objects.items() if len(first.keys() & one.keys()) * 2 >= len(first)}
+        objects = {name: one for name, one in objects.items() if name not in alike}
+        fields = list(dict.fromkeys(field for one in alike.values() for field in one))
+        lists |= {f"{name}, {field}": one[field] for name, one in alike.items() for field in one if is_rows(one[field])}
+        rows = [
+            [field, *(short_cell(one.get(field)) for one in alike.values())]
+            for field in fields
+            if not any(is_rows(one.get(field)) for one in alike.values())
+        ]
+        tables.append(Table(", ".join(alike), ["name", *(alike if len(alike) > 1 else ["value"])], rows))
+    for name, value in lists.items():
+        fields = list(dict.fromkeys(field for row in value for field in row))
+        tables.append(Table(name, fields, [[short_cell(row.get(field)) for field in fields] for row in value]))
+    return tables
+
+
+def flat(value: dict[str, Any]) -> dict[str, Any]:
+    """An object with the objects inside it unfolded: `codes: missing_prefix`."""
+    found: dict[str, Any] = {}
+    for name, one in value.items():
+        inner = flat(one) if isinstance(one, dict) and one else {"": one}
+        found |= {f"{name}: {field}" if field else name: leaf for field, leaf in inner.items()}
+    return found
+
+
+def is_rows(value: Any) -> bool:
+    """Is it a list of objects, which makes a table?"""
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def picture(path: Path) -> str | None:
+    """A PNG as a `data:` address; None if the file is not one, or cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    return "data:image/png;base64," + base64.b64encode(data).decode() if data.startswith(PNG) else None
+
+
+class Numbered(dict[str, int]):
+    """Gives each distinct text a number, from 0, in the order they come."""
+
+    def of(self, text: str) -> int:
+        return self.setdefault(text, len(self))
+
+
+def code_of(result: Result) -> str:
+    """The code of a result as text, `passed` where there is none."""
+    code = result.details.get("code")
+    return "passed" if code is None else str(code)
+
+
+def pairs_of(sides: Sequence[Sequence[Result]]) -> dict[tuple[str, int], list[Result | None]]:
+    """The results of one run, or of two side by side: the first of an example with the first, and so on."""
+    placed: dict[tuple[str, int], list[Result | None]] = {}
+    for side, results in enumerate(sides):
+        met: Counter[str] = Counter()
+        for result in results:
+            place = placed.setdefault((result.id, met[result.id]), [None] * len(sides))
+            place[side] = result
+            met[result.id] += 1
+    return placed
+
+
+def rows_of(
+    sides: Sequence[Sequence[Result]], names: Sequence[str], reasons: Mapping[str, str], outcome_of: Mapping[str, int]
+) -> dict[str, Any]:
+    """The rows of the table, compact, for the page's script: texts that come often are numbered.
+
+    `outcome_of` gives the number of each example's outcome (win, loss, tie); where it is empty, a row's outcome is 0 if
+    it passed, else 1. Whole numbers travel as text, because a script rounds the large ones.
+    """
+    prompts, codes, checks = Numbered(), Numbered({"passed": 0}), Numbered()
+
+    def side(result: Result | None) -> list[Any] | None:
+        if result is None:
+            return None
+        rest = {key: value for key, value in result.details.items() if key not in ("extracted", "expected", "code")}
+        said = None if result.completion is None else visible(result.completion)
+        extracted = spell(result.details.get("extracted"))
+        number = checks.of(to_json(rest).decode())
+        cells = [str(result.sample), said, f"{result.reward:g}", codes.of(visible(code_of(result))), extracted, number]
+        unusual = unusual_characters(result.completion or "")[:5]
+        return [*cells, "; ".join(unusual)] if unusual else cells
+
+    rows = []
+    for (example_id, _), pair in pairs_of(sides).items():
+        one = next(result for result in pair if result is not None)
+        outcome = outcome_of[example_id] if outcome_of else int(code_of(one) != "passed")
+        asked = prompts.of(visible(one.prompt))
+        rows.append([visible(example_id), asked, str(one.expected_answer), outcome, *map(side, pair)])
+    meanings = [reasons.get(code, "a code that this scorer does not know") for code in codes]
+    return {
+        "names": list(names),
+        "codes": list(codes),
+        "meanings": ["exactly one line in form, and the expected number", *meanings[1:]],
+        "prompts": list(prompts),
+        "checks": list(checks),
+        "rows": rows,
+    }
+
+
+def show(value: Any) -> Any:
+    """What every value goes through on its way into the page: hidden characters become visible."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def render(**content: Any) -> str:
+    """The page. Raises jinja2.UndefinedError if the template asks for what is not there."""
+    script, style = ((TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=show,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    policy = (
+        f"default-src 'none'; script-src '{source_hash(script)}'; style-src '{source_hash(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    fixed = {"policy": policy, "script": Markup(script), "style": Markup(style)}
+    return environment.get_template("report.html").render(**content, **fixed)
+
+
+def source_hash(text: str) -> str:
+    """The hash of an inline script or style, as a Content-Security-Policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
