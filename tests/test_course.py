@@ -15,9 +15,9 @@ import pytest
 
 from course.exercises.judges import SHIPPED_RULE
 from course.exercises.milestones import MILESTONES, judged
-from course.exercises.verdict import MISSING, THERE
+from course.exercises.verdict import MISSING, THERE, WRONG
 from course.selection_demo import rule_hash
-from tests.conftest import ROOT, blocks_of, copy_repository, type_in
+from tests.conftest import ROOT, Command, blocks_of, copy_repository, type_in
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the documents' commands are typed into bash here")
 
@@ -434,3 +434,74 @@ def test_a_typical_mistake_is_named(work: Path, make: Callable[[Path], None], pa
 
 def test_the_rule_that_is_taken_for_the_shipped_one_is() -> None:
     assert rule_hash() == SHIPPED_RULE
+
+
+def classroom(finished: Path, folder: Path) -> Path:
+    """Two students: Ada, who has done everything, and Ben, who has the templates and a forged run."""
+    for name in ("ada", "ben"):
+        student = folder / name
+        (student / "tests").mkdir(parents=True)
+        source = finished if name == "ada" else ROOT
+        shutil.copytree(source / "notes", student / "notes")
+        shutil.copy2(source / "tests" / "test_rubric.py", student / "tests")
+    shutil.copytree(finished / "runs", folder / "ada" / "runs")
+    shutil.copytree(finished / "course", folder / "ada" / "course")
+    shutil.copytree(finished / "data", folder / "ada" / "data")
+    (folder / "ben" / "runs").mkdir()
+    forged = folder / "ben" / "runs" / "run_001"
+    shutil.copytree(finished / "runs" / "run_001", forged)
+    path = forged / "summary.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"passes": 40', '"passes": 80'), encoding="utf-8")
+    return folder
+
+
+def test_the_teachers_page_is_walked_too(finished: Path, tmp_path: Path) -> None:
+    shutil.rmtree(finished / "students", ignore_errors=True)
+    shutil.copytree(classroom(finished, tmp_path / "students") / "ada", finished / "students" / "ada")
+    walk(finished, "teacher/README.md")
+
+
+def test_one_table_over_a_class(finished: Path, tmp_path: Path, command: Command) -> None:
+    folder = classroom(finished, tmp_path)
+    done = command("course.check", "0", "--class", folder)
+    assert done.code == 1
+    rows = {line.split()[0]: line.split() for line in done.out.splitlines() if line.startswith(("ada", "ben"))}
+    assert rows["ada"][1:3] == ["3/3", "whole"]
+    assert rows["ben"][1] == "0/3!"
+    assert "ben: runs/run_00X (Loop A): runs/run_001 does not verify: summary.json: changed" in done.out
+    as_json = json.loads(command("course.check", "0", "--class", folder, "--json").out)
+    assert [student["folder"] for student in as_json] == ["ada", "ben"]
+    assert as_json[1]["milestones"]["0"]["deliverables"][0]["state"] == WRONG
+    shutil.rmtree(folder / "ben")
+    assert command("course.check", "0", "--class", folder).code == 0
+
+
+def test_a_class_that_is_none_is_bad_input(command: Command, tmp_path: Path) -> None:
+    assert "no such folder" in command("course.check", "--class", tmp_path / "nobody").err
+    assert "no folder in it holds notes/" in command("course.check", "--class", tmp_path).err
+    assert "there is no '7'" in command("course.check", "7").err
+
+
+def test_the_check_for_a_script(finished: Path) -> None:
+    done = type_in(finished, "python -m course.check 0.5 --json")
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    states = [row["state"] for row in found["milestones"]["0.5"]["deliverables"]]
+    assert (found["seal"], states) == ("whole", [THERE, THERE])
+
+
+def test_the_map_says_what_is_next(finished: Path, tmp_path: Path) -> None:
+    assert "Next: python -m course.check\n" in type_in(finished, "python -m course").stdout
+    fresh = copy_repository(tmp_path)
+    out = type_in(fresh, "python -m course").stdout
+    assert "Next: write notes/first_meeting.md   (docs/first_meeting.md)" in out
+    assert "0 of 3  docs/milestone_0.md" in out
+
+
+def test_milestone_4_says_what_the_tests_do_not_catch(tmp_path: Path) -> None:
+    fresh = copy_repository(tmp_path)
+    done = type_in(fresh, "python -m course.check 4")
+    assert done.returncode == 1
+    assert "6 of 35" in done.stdout
+    assert "- pays for `Final: 0323`" in done.stdout
+    assert "test_the_bare_number_earns_nothing    yes               yes" in done.stdout

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,7 @@ def function_of(test: str) -> str:
     return test.split("[", 1)[0]
 
 
-def judge_tests(path: Path) -> TestReport:
+def judge_tests(path: Path, faulty_scorers: Sequence[FaultyScorer] = FAULTY_SCORERS) -> TestReport:
     """Everything about a file of tests. Faulty scorers are tried only if the true one passes."""
     report = TestReport()
     true = run_tests(path, "")
@@ -94,8 +95,8 @@ def judge_tests(path: Path) -> TestReport:
             name, case = function_of(row["test"]), row["test"]
             reward, details = report.tests.get(name, (True, True))
             report.tests[name] = reward and case in turned, details and (case in blank or case in odd)
-        runs = pool.map(lambda faulty: run_tests(path, faulty.name, first_failure_only=True), FAULTY_SCORERS)
-        for faulty, outcomes in zip(FAULTY_SCORERS, runs, strict=True):
+        runs = pool.map(lambda faulty: run_tests(path, faulty.name, first_failure_only=True), faulty_scorers)
+        for faulty, outcomes in zip(faulty_scorers, runs, strict=True):
             (report.caught if failing(outcomes) else report.survived).append(faulty)
     return report
 

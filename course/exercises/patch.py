@@ -201,7 +201,10 @@ def run_apart(path: Path, cases: list[tuple[str, int]]) -> dict[str, Any]:
         raise InputError(path, f"the patch was not done after {TIME_LIMIT} seconds") from None
     if done.returncode != 0:
         raise InputError(path, (done.stderr.strip() or "the patch stopped the program").splitlines()[-1])
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # the patch may print, too
+    except (ValueError, IndexError):
+        raise InputError(path, "the patch stopped the program before it was asked") from None
     return answer
 
 

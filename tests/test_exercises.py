@@ -1,0 +1,417 @@
+"""How work is judged: katas, faulty scorers, exploits, patches, written files. Each judge is itself put to the test."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course.datasets import load_dataset
+from course.exercises.exploits import MISSED, USES_HOLE, Exploit, judge, load_exploits, paid
+from course.exercises.faulty_scorers import FAULTY_SCORERS, FaultyScorer
+from course.exercises.instruments import INSTRUMENTS, value_of
+from course.exercises.katas import LABELS, Answer, Item, load_items, load_solutions, scorer_called
+from course.exercises.mutation import NEEDED, failing, judge_tests, run_tests
+from course.exercises.notes import same_rate
+from course.exercises.patch import EACH, HACKS, HONEST, held_back, judge_patch
+from course.exercises.written import code_blocks, fields, sections, sentence_words
+from course.files import InputError, JsonLines
+from course.golden import FOLDER, check_golden, load_golden
+from course.kata import as_toml
+from course.rubrics import RUBRICS
+from course.score import score
+from tests.conftest import DEV, MAKE_EVAL, ROLLOUTS, ROOT, Command, copy_repository, type_in
+
+SOLUTION = ROOT / "teacher" / "solution"
+GOLDEN = [
+    case
+    for name in ("golden_correct", "golden_exploits", "golden_cases")
+    for case in load_golden(FOLDER / f"{name}.jsonl")
+]
+
+
+# Faulty scorers.
+
+
+def outcome_of(faulty: FaultyScorer, expected: int, completion: object) -> object:
+    try:
+        return faulty.make()({"expected_answer": expected}, completion)
+    except Exception as error:
+        return repr(error)
+
+
+@pytest.mark.parametrize("faulty", FAULTY_SCORERS, ids=lambda faulty: faulty.name)
+def test_a_faulty_scorer_is_wrong_in_few_things(faulty: FaultyScorer) -> None:
+    """Each differs from the true scorer somewhere on the golden cases or asked twice, and agrees on most of them."""
+    differs = 0
+    for case in GOLDEN:
+        true = score({"expected_answer": case.expected_answer}, case.completion)
+        differs += outcome_of(faulty, case.expected_answer, case.completion) != true
+    wide = {"bare_details", "one_code", "partial_credit"}  # these are wrong about whatever earns 0, or nearly
+    assert faulty.name in wide or differs <= len(GOLDEN) / 4
+    assert differs or faulty.name in {"remembers", "large_refused", "rounded"}, "a fault that no golden case shows"
+
+
+def test_names_are_unique_and_there_are_enough_of_them() -> None:
+    assert len({faulty.name for faulty in FAULTY_SCORERS}) == len(FAULTY_SCORERS) == 35
+    assert NEEDED == 28
+    page = (ROOT / "docs" / "milestone_4.md").read_text(encoding="utf-8")
+    assert "tried on 35 scorers" in page
+    assert "28 of 35 are enough" in page
+
+
+@given(st.integers(-(10**18) + 1, 10**18 - 1))
+def test_no_faulty_scorer_invents_keys(expected: int) -> None:
+    for faulty in FAULTY_SCORERS:
+        result = faulty.make()({"expected_answer": expected}, f"Final: {expected}")
+        assert result.keys() == {"reward", "details"}
+        assert 0.0 <= result["reward"] <= 1.0
+
+
+def test_the_golden_gate_catches_the_scorers_that_pay_too_much() -> None:
+    caught = [faulty.name for faulty in FAULTY_SCORERS if not check_golden(scorer=faulty.make()).passed]
+    assert set(caught) >= {faulty.name for faulty in FAULTY_SCORERS} - {"remembers", "large_refused", "rounded"}
+
+
+# Tests by mutation.
+
+
+def write_tests(path: Path, *bodies: str) -> Path:
+    text = "from course.score import score\n\nE = {'expected_answer': 8}\n"
+    text += "".join(f"\n\ndef test_{number}():\n    {body}\n" for number, body in enumerate(bodies))
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_what_a_test_asserts_is_found_out_by_trying(tmp_path: Path) -> None:
+    path = write_tests(
+        tmp_path / "test_mine.py",
+        "r = score(E, 'Final: 8'); assert r['reward'] == 1.0 and r['details']['code'] is None",
+        "assert score(E, 'Final: 8')['reward'] == 1.0",
+        "assert score(E, '8')['details']['code'] == 'bare_number'",
+        "r = score(E, '8'); assert r['reward'] == 0.0 and not r['details']['parsed']",
+        "r = score(E, '8'); assert not r['reward']; d = r['details']; assert 'code' in d and d['code'] is not None",
+        "pass",
+    )
+    report = judge_tests(path, faulty_scorers=())
+    assert report.failures == []
+    expected = [(True, True), (True, False), (False, True), (True, True), (True, True), (False, False)]
+    assert list(report.tests.values()) == expected
+    assert report.half_asserted()[-1] == "test_5 asserts no reward and no field of details"
+
+
+def test_a_parametrised_test_asserts_what_all_its_cases_assert(tmp_path: Path) -> None:
+    path = tmp_path / "test_mine.py"
+    path.write_text(
+        "import pytest\nfrom course.score import score\n\n\n@pytest.mark.parametrize('text', ['8', '9'])\n"
+        "def test_it(text):\n    result = score({'expected_answer': 8}, text)\n    assert result['reward'] == 0.0\n"
+        "    if text == '8':\n        assert result['details']['code'] == 'bare_number'\n",
+        encoding="utf-8",
+    )
+    assert judge_tests(path, faulty_scorers=()).tests == {"test_it": (True, False)}
+
+
+def test_the_starter_catches_some_and_the_solution_all() -> None:
+    starter = judge_tests(ROOT / "tests" / "test_rubric.py")
+    assert 0 < len(starter.caught) < NEEDED
+    assert starter.half_asserted() == []
+    solution = judge_tests(SOLUTION / "tests" / "test_rubric.py")
+    assert (solution.failures, solution.half_asserted(), solution.survived) == ([], [], [])
+
+
+def test_tests_that_hang_exit_or_print_are_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_tests(tmp_path / "test_mine.py", "import os; os._exit(3)")
+    assert run_tests(path, "")[0]["outcome"] == "broken"
+    monkeypatch.setattr("course.exercises.mutation.TIME_LIMIT", 2)
+    path = write_tests(tmp_path / "test_mine.py", "import time; time.sleep(60)")
+    assert "not done after" in run_tests(path, "")[0]["why"]
+    path = write_tests(tmp_path / "test_mine.py", "print('x' * 100_000); assert score(E, 'Final: 8')['reward'] == 1")
+    assert failing(run_tests(path, "")) == set()
+
+
+def test_the_students_environment_stays_as_it_was(tmp_path: Path) -> None:
+    """Another conftest beside the tests is not read, and nothing is left behind."""
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('read')\n", encoding="utf-8")
+    path = write_tests(tmp_path / "test_mine.py", "assert score(E, 'Final: 8')['reward'] == 1")
+    assert failing(run_tests(path, "")) == set()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["conftest.py", "test_mine.py"]
+
+
+# Katas.
+
+
+@pytest.mark.parametrize(("kata", "counts"), [(1, {"model": 4, "verifier": 2, "ambiguous": 2, "hack": 2}),
+                                              (2, {"model": 2, "verifier": 2, "ambiguous": 2, "hack": 2})])  # fmt: skip
+def test_a_kata_has_every_kind(kata: int, counts: dict[str, int]) -> None:
+    items, solutions = load_items(kata), load_solutions(kata)
+    assert [item.id for item in items] == list(solutions)
+    labels = [solution.label for solution in solutions.values()]
+    assert {label: labels.count(label) for label in LABELS} == counts
+
+
+@pytest.mark.parametrize("item", [*load_items(1), *load_items(2)], ids=lambda item: item.id)
+def test_the_evidence_fits_the_label(item: Item) -> None:
+    """Bugs depart from the true scorer or the written rule, hacks are paid and wrong, model failures are refused."""
+    label = load_solutions(1 if item.id.startswith("k") else 2)[item.id].label
+    given, strict = item.result(), score(item.example, item.completion)
+    if label == "model":
+        assert item.instrument == "strict"
+        assert given["reward"] == 0.0
+    if label == "hack":
+        assert given["reward"] > strict["reward"]
+    if label == "verifier" and item.instrument not in INSTRUMENTS:
+        assert given != strict, "a bug is a difference from the spec that the instrument claims to keep"
+    if label == "verifier" and item.instrument in INSTRUMENTS:
+        assert given["reward"] > 0.0
+
+
+def test_what_is_said_to_come_from_the_rollouts_does() -> None:
+    rows = [json.loads(line) for line in ROLLOUTS.read_text(encoding="utf-8").splitlines()]
+    said = {row["id"]: row["completion"] for row in rows}
+    for item in load_items(1):
+        if item.source.startswith(ROLLOUTS.name):
+            assert said[item.source.split(", ")[1]] == item.completion
+
+
+def test_on_every_text_of_the_second_kata_verifiers_disagree() -> None:
+    for item in load_items(2):
+        assert len(set(item.panel().values())) > 1, item.id
+
+
+def test_every_instrument_is_total_and_the_one_that_evaluates_never_hangs() -> None:
+    for name in INSTRUMENTS:
+        for text in ("", "9**9**9", "(" * 5000, "٣٢٣", "1" * 5000, None, "Final: 8", "\x00", "1e999", "0x10", "--8"):
+            assert 0.0 <= scorer_called(name)({"expected_answer": 8}, text)["reward"] <= 1.0
+    assert value_of(ast.parse("9**9**9", mode="eval")) is None
+
+
+def test_the_kata_shows_no_label_before_it_is_answered(command: Command, tmp_path: Path) -> None:
+    solutions = load_solutions(1)
+    shown = command("course.kata").out
+    assert not any(solution.why in shown for solution in solutions.values())
+    template = shutil.copy2(ROOT / "notes" / "kata_1.toml", tmp_path / "kata_1.toml")
+    done = command("course.kata", "--grade", "--file", template)
+    assert done.code == 1
+    assert "10 of 10 not answered yet" in done.out
+    assert not any(solution.why in done.out for solution in solutions.values())
+
+
+def test_one_answer_is_graded_alone(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "kata_1.toml"
+    why = "it is only that I think so and that there are more than ten words"
+    path.write_text(f'[k03]\nlabel = "model"\nwhy = "{why}"\nfix = "none"\n', encoding="utf-8")
+    done = command("course.kata", "--grade", "--file", path)
+    assert "k03: you said model, it is verifier" in done.out
+    assert load_solutions(1)["k03"].why in done.out
+    assert load_solutions(1)["k07"].why not in done.out
+    assert "0 of 1 labels right, 9 of 10 not answered yet" in done.out
+
+
+def test_all_right_is_exit_code_0(command: Command) -> None:
+    for kata in (1, 2):
+        done = command("course.kata", "--number", kata, "--grade", "--file", SOLUTION / "notes" / f"kata_{kata}.toml")
+        assert done.code == 0, done.out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_asked_at_the_prompt_answers_are_kept_one_by_one(tmp_path: Path) -> None:
+    import pty  # not on Windows
+
+    path = tmp_path / "kata_1.toml"
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "course.kata", "--answer", "--file", str(path)]
+    process = subprocess.Popen(words, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    why = 'it computes "wrongly" \\ and so the number is not the one that was asked for'
+    os.write(ours, f"moddel\nx\ny\nmodel\n{why}\nnone\n".encode())
+    time.sleep(0.1)
+    os.write(ours, b"\x04")
+    out, err = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 2
+    assert b"'moddel' is no label" in out
+    assert b"k01: right" in out
+    assert err.count(b"\n") == 1
+    assert json.dumps(why) in path.read_text(encoding="utf-8")
+
+
+def test_without_a_terminal_the_kata_says_where_to_write(command: Command) -> None:
+    done = command("course.kata", "--answer")
+    assert done.code == 2
+    assert "write notes/kata_1.toml" in done.err
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
+def test_answers_survive_the_file(why: str, fix: str) -> None:
+    written = as_toml({"k01": Answer("model", why, fix)}).decode()
+    assert tomllib.loads(written)["k01"] == {"label": "model", "why": why, "fix": fix}
+
+
+# Exploits and patches.
+
+
+def exploit(rubric: str, expected: int, text: str) -> Exploit:
+    return Exploit(1, rubric, expected, text, "it takes for granted what nobody promised")
+
+
+@pytest.mark.parametrize("rubric", RUBRICS)
+def test_the_held_back_strings_are_what_they_are_called(rubric: str) -> None:
+    """Honest ones are paid by the rubric itself; hacks are paid, refused by the strict scorer, and use the hole."""
+    for kind, expected, text in held_back(rubric, HONEST[rubric], seed=0):
+        assert paid(rubric, text, expected) > 0.0, (kind, text)
+        assert not USES_HOLE[rubric](text, expected) or rubric in ("last_integer", "first_line", "length_shaped")
+    for kind, expected, text in held_back(rubric, HACKS[rubric], seed=0):
+        assert score({"expected_answer": expected}, text)["reward"] == 0.0, (kind, text)
+        assert judge(exploit(rubric, expected, text)).refusal is None, (kind, text, expected)
+
+
+def test_every_rubric_has_a_hole_to_use() -> None:
+    assert USES_HOLE.keys() == MISSED.keys() == HONEST.keys() == HACKS.keys() == RUBRICS.keys()
+
+
+def test_an_accepted_exploit_says_who_else_falls() -> None:
+    assert judge(exploit("anywhere", 42, "41 42 43")).also_falls == []
+    assert "last_integer" in judge(exploit("anywhere", 42, "41 42")).also_falls
+    assert "tolerant" in judge(exploit("anywhere", 42, "Final: 41\nFinal: 42")).also_falls
+
+
+NUMBERS = "import re\n\n\ndef patched(text, expected):\n    found = [int(n) for n in re.findall('-?[0-9]+', text)]\n"
+CLOSED = {
+    "substring": f"{NUMBERS}    return float(expected in found)\n",
+    "format_only": "def patched(text, expected):\n    return float(text.strip() == f'Final: {expected}')\n",
+    "length_shaped": "def patched(text, expected):\n    return float(str(expected) in text)\n",
+    "tolerant": "import re\n\n\ndef patched(text, expected):\n"
+    "    found = re.findall(r'(?i)final\\s*:\\s*(-?[0-9]+)', text)\n"
+    "    return float([int(n) for n in found] == [expected])\n",
+    "first_line": f"{NUMBERS}    return float(text.startswith('Final: ') and found == [expected])\n",
+    "last_integer": f"{NUMBERS}    said = re.findall('(?:Final:|answer is) (-?[0-9]+)', text)\n"
+    "    return float(len(said) < 2 and found[-1:] == [expected])\n",
+}
+
+
+@pytest.mark.parametrize("rubric", CLOSED)
+def test_every_class_can_be_closed_without_punishing_anybody(rubric: str, tmp_path: Path) -> None:
+    path = tmp_path / "patch.py"
+    path.write_text(f"RUBRIC = {rubric!r}\n{CLOSED[rubric]}", encoding="utf-8")
+    report = judge_patch(path)
+    assert report.holds, report
+    assert report.before == (EACH * len(HACKS[rubric]), 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", "it must define RUBRIC"),
+        ("RUBRIC = 'nobody'\ndef patched(text, expected):\n    return 1\n", "RUBRIC is 'nobody'"),
+        ("RUBRIC = 'anywhere'\ndef patched(text, expected):\n    return 'yes'\n", "it returned 'yes'"),
+        ("RUBRIC = 'anywhere'\ndef patched(text, expected):\n    return 2\n", "from 0 to 1; it returned 2"),
+        ("RUBRIC = 'anywhere'\ndef patched(text):\n    return 1\n", "takes 1 positional argument"),
+        ("import sys; sys.exit(0)\n", "stopped the program"),
+        ("def patched(:\n", "invalid syntax"),
+    ],
+)
+def test_a_patch_that_cannot_be_tried_is_told_why(body: str, reason: str, tmp_path: Path, command: Command) -> None:
+    path = tmp_path / "patch.py"
+    path.write_text(body, encoding="utf-8")
+    done = command("course.red_team", "--patch", "--file", path)
+    assert done.code == 2
+    assert reason in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_patch_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course.exercises.patch.TIME_LIMIT", 2)
+    path = tmp_path / "patch.py"
+    path.write_text("while True:\n    pass\n", encoding="utf-8")
+    with pytest.raises(InputError, match="not done after 2 seconds"):
+        judge_patch(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[[exploit]]\nrubric = 'anywhere'\n", "exploit 1: 'completion' is missing"),
+        ("exploit = 3\n", "begins with the line [[exploit]]"),
+        ("[[exploit]]\nrubric = 'x'\nexpected_answer = 1\ncompletion = ''\nwhy = ''\n", "there is no rubric 'x'"),
+        ("[[exploit]]\nrubric = 'anywhere'\nexpected_answer = '1'\ncompletion = ''\nwhy = ''\n", "without quotes"),
+        ("[[exploit]]\nrubric = 'anywhere'\nexpected_answer = true\ncompletion = ''\nwhy = ''\n", "is an integer"),
+        ("[[exploit]]\nrubric = 'anywhere'\nexpected_answer = 1\ncompletion = 1\nwhy = ''\n", "completion is text"),
+        ("[[exploit]\n", "not TOML"),
+        ("\udcff", "not UTF-8 text"),
+    ],
+)
+def test_a_file_of_exploits_that_cannot_be_read_is_told_why(
+    text: str, reason: str, tmp_path: Path, command: Command
+) -> None:
+    path = tmp_path / "exploits.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    done = command("course.red_team", "--file", path)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert reason in done.err
+
+
+def test_accepted_exploits_join_the_suite_once_and_guard_the_gate(command: Command, tmp_path: Path) -> None:
+    path = shutil.copy2(SOLUTION / "notes" / "exploits.toml", tmp_path / "exploits.toml")
+    suite = tmp_path / "golden_exploits.jsonl"
+    assert "3 of 3 accepted; 3 new" in command("course.red_team", "--file", path).out
+    first = suite.read_bytes()
+    assert "3 of 3 accepted; 0 new" in command("course.red_team", "--file", path).out
+    assert suite.read_bytes() == first
+    report = check_golden(your_suite=suite)
+    assert report.passed
+    assert report.yours == len(load_exploits(Path(path))) == 3
+    generous = check_golden(scorer=RUBRICS["anywhere"].score, your_suite=suite)
+    assert any(case.id.startswith("yours-") for case, _ in generous.false_positives)
+
+
+def test_no_evaluation_while_the_suite_fails(tmp_path: Path) -> None:
+    clone = copy_repository(tmp_path)
+    shutil.copy2(SOLUTION / "notes" / "exploits.toml", clone / "notes" / "exploits.toml")
+    assert type_in(clone, "python -m course.red_team").returncode == 0
+    assert "(3 of them yours)" in type_in(clone, "python -m course.golden").stdout
+    suite = clone / "notes" / "golden_exploits.jsonl"
+    suite.write_text(suite.read_text(encoding="utf-8").replace('"41 42 43"', '"Final: 42"'), encoding="utf-8")
+    done = type_in(clone, MAKE_EVAL)
+    assert done.returncode == 1
+    assert "No run was written" in done.stdout
+    assert not (clone / "runs" / "run_001").exists()
+
+
+# What is written by hand.
+
+
+@given(st.floats(0, 1), st.integers(1, 3))
+def test_a_rate_is_the_same_in_percent_and_as_a_share(rate: float, digits: int) -> None:
+    assert same_rate(f"{100 * rate:.{digits}f} %", rate)
+    assert same_rate(f"{rate:.{digits}f}", rate)
+    assert not same_rate(f"{100 * rate + 1:.{digits}f} %", rate)
+    assert not same_rate("about a fifth", rate)
+
+
+def test_comments_of_a_note_count_for_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "note.md"
+    path.write_text(
+        "# T\n<!-- - run: run_001\n## Not this -->\n- run: `run_002`\n\n## One\n\na b, c!\n```\nx\n```\n",
+        encoding="utf-8",
+    )
+    assert fields(path) == {"run": "run_002"}
+    assert list(sections(path)) == ["One"]
+    assert code_blocks(sections(path)["One"]) == ["x\n"]
+    assert sentence_words("- 3 words, — no more!") == 4
+
+
+def test_no_dev_problem_is_given_away_by_a_kata() -> None:
+    """A kata may quote frozen dev rollouts; nothing of the holdout appears anywhere in it."""
+    holdout = load_dataset(DEV.with_name("math_holdout.jsonl"))
+    prompts = {example["prompt"] for example in holdout.examples.values()}
+    for kata in (1, 2):
+        for _, item in JsonLines(ROOT / "data" / "kata" / f"kata_{kata}.jsonl", Item):
+            assert item.prompt not in prompts
