@@ -25,7 +25,7 @@ NOT_RUN = {"make test", "make check", "make bench", "make seal", ". .venv/bin/ac
 
 PLUMBING = {"files", "terminal"}
 LEAVES = {"score", "stats", "runs", "datasets", "rubrics", "pictures"}
-SHARED = {"measurement", "golden", "seal", "bandit", "locked_room", "page"}
+SHARED = {"measurement", "golden", "seal", "bandit", "locked_room", "page", "seen"}
 
 
 def commands_of(document: str) -> list[str]:
