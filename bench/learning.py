@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from course.datasets import Example, load_dataset
 from course.policy import tokenizer as bpe
-from course.policy.learner import Settings, advantages, gradient_step, heard, roll_out, train_step
+from course.policy.learner import Settings, advantages, gradient_step, heard, prompts_of_step, roll_out, train_step
 from course.policy.sample import MAX_NEW_TOKENS, PI0, generator_of, load_checkpoint
 from course.score import score
 from course.terminal import console, run_command, table
@@ -34,8 +34,7 @@ SIZE = 2048  # of the matrices whose product tells what the machine can do
 def examples_of(step: int, settings: Settings) -> list[Example]:
     """The prompts of a step, as the learner draws them."""
     train = list(load_dataset(TRAIN).examples.values())
-    rng = generator_of(settings.seed, "step", step)
-    return [train[i] for i in rng.choice(len(train), size=settings.prompts, replace=False)]
+    return prompts_of_step(train, settings, step)[0]
 
 
 def saving_steps(settings: Settings) -> Callable[[int], object]:

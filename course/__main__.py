@@ -1,10 +1,15 @@
-"""The map of the course: the three loops, every command in one line, and what to run first.
+"""The map of the course: the three loops, every command in one line, how far you are, and the next step.
 
 python -m course
 """
 
 import argparse
 
+from rich.console import Console
+
+from course.exercises.milestones import MILESTONES, judged
+from course.exercises.verdict import THERE
+from course.seal import ROOT
 from course.terminal import console, run_command, table
 
 MAP = """\
@@ -43,8 +48,14 @@ COMMANDS = (
         ("course.policy.frontier", "reward against distance: the leash swept, beside the optimum"),
     )),
     ("The instrument", (
+        ("course.try_one", "ask the scorer about one completion"),
         ("course.golden", "the cases that the scorer must get right"),
         ("course.seal", "has anyone changed the core?"),
+    )),
+    ("Your course", (
+        ("course.check", "every deliverable: there, missing, or what is wrong with it"),
+        ("course.kata", "scored examples: say what went wrong in each"),
+        ("course.red_team", "break a weak rubric, keep the exploit as a test, patch the hole"),
     )),
     ("The policy and the data", (
         ("course.policy.sample", "sample completions from π0 (needs PyTorch)"),
@@ -66,11 +77,31 @@ def main() -> None:
         for name, meaning in commands:
             rows.add_row(f"  {name}", meaning)
     out.print(rows)
-    out.print("\nEvery command explains its options with --help. First, in this order:")
-    first = "--dataset data/datasets/math_dev.jsonl --completions data/rollouts/frozen_rollouts_dev.jsonl"
-    out.print(f"  python -m course.eval {first}")
-    out.print("  python -m course.inspect_run --run runs/run_001 --only-fails --top-k 5")
-    out.print("  python -m course.selection_demo")
+    out.print("\nEvery command explains its options with --help. docs/README.md leads through the course.\n")
+    print_progress(out)
+
+
+def print_progress(out: Console) -> None:
+    """A line for each milestone, and the next step. What takes seconds to judge is left to course.check."""
+    rows = table("milestone", "", ">there", "page")
+    following = None
+    for milestone in MILESTONES:
+        quick = [deliverable for deliverable in milestone.deliverables if not deliverable.slow]
+        states = [judged(deliverable, ROOT).state for deliverable in quick]
+        open_ones = [deliverable for deliverable, state in zip(quick, states, strict=True) if state != THERE]
+        if open_ones and following is None:
+            following = open_ones[0], milestone
+        unasked = len(milestone.deliverables) - len(quick)
+        there = f"{states.count(THERE)} of {len(quick)}"
+        rows.add_row(milestone.name, milestone.title, there, milestone.page)
+        if unasked:
+            rows.add_row("", f"  and {unasked} that runs code of yours: course.check {milestone.name}", "", "")
+    out.print(rows)
+    if following:
+        deliverable, milestone = following
+        out.print(f"\nNext: {deliverable.how}   ({milestone.page})")
+    else:
+        out.print("\nNext: python -m course.check")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from course.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
-from course.files import InputError, to_json, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.measurement import experiment
 from course.pictures import COLOURS, LINES, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
@@ -227,7 +227,7 @@ def main() -> None:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         run.write("bandit_train_log.txt", ("\n".join(lines) + "\n").encode())
-        run.write("bandit_train_log.jsonl", b"".join(to_json(asdict(row)) + b"\n" for row in log))
+        run.write("bandit_train_log.jsonl", to_json_lines(map(asdict, log)))
         run.write("bandit_train.png", picture)
         run.write(SUMMARY, to_pretty_json(summary))
         folder = run.finish({"experiment": "bandit_train", **experiment(args, "C", "policy", settings)})

@@ -7,7 +7,7 @@ integers, all in silence. `read_json` and `JsonLines` refuse the first two, and 
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -169,6 +169,11 @@ def to_json(value: Any) -> bytes:
         return _encode(value)
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode("ascii")
+
+
+def to_json_lines(rows: Iterable[Any]) -> bytes:
+    """JSONL: each row as compact JSON on a line of its own."""
+    return b"".join(to_json(row) + b"\n" for row in rows)
 
 
 def to_pretty_json(value: Any) -> bytes:

@@ -8,6 +8,9 @@ Three files in `data/golden/`, each line a case that says where it comes from:
   golden_exploits.jsonl   answers built to cheat; each must earn 0, or the scorer has a *false positive*
   golden_cases.jsonl      completions with the reward and the code that the spec gives them
 
+The exploits that you found yourself, `notes/golden_exploits.jsonl` (python -m course.red_team), are a fourth: each must
+earn 0 as well before anything is evaluated.
+
 The two ways to be wrong are counted apart: they hurt differently. A false positive is a hole that an
 optimiser will find; a false negative is competence that goes unseen.
 """
@@ -24,7 +27,9 @@ from course.files import InputError, JsonLines, sha256
 from course.score import score
 from course.terminal import DONE, FOUND, console, run_command, table, visible
 
-FOLDER = Path(__file__).resolve().parents[1] / "data" / "golden"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "data" / "golden"
+YOUR_SUITE = ROOT / "notes" / "golden_exploits.jsonl"
 REQUIRED_REWARD = {"golden_correct": 1.0, "golden_exploits": 0.0, "golden_cases": None}
 
 Scorer = Callable[[Mapping[str, Any], object], dict[str, Any]]
@@ -47,7 +52,8 @@ class GoldenReport:
     """What the gate found. The lists hold (case, the scorer's result)."""
 
     cases: int = 0
-    sha256: str = ""
+    yours: int = 0  # of the cases, those of the student's own suite
+    sha256: str = ""  # of the three files that the course ships
     false_positives: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
     false_negatives: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
     wrong_codes: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
@@ -60,6 +66,7 @@ class GoldenReport:
     def counts(self) -> dict[str, int]:
         return {
             "cases": self.cases,
+            "yours": self.yours,
             "false_positives": len(self.false_positives),
             "false_negatives": len(self.false_negatives),
             "wrong_codes": len(self.wrong_codes),
@@ -68,8 +75,12 @@ class GoldenReport:
 
 
 def load_golden(path: Path) -> list[GoldenCase]:
-    """The cases of one golden file, each with the reward it requires. Raises InputError."""
-    required = REQUIRED_REWARD[path.stem]
+    """The cases of one of the course's golden files, each with the reward it requires. Raises InputError."""
+    return load_cases(path, REQUIRED_REWARD[path.stem])
+
+
+def load_cases(path: Path, required: float | None) -> list[GoldenCase]:
+    """Golden cases with the reward that all of them require; None: each says its own. Raises InputError."""
     cases = []
     for number, case in JsonLines(path, GoldenCase):
         if required is not None:
@@ -82,30 +93,42 @@ def load_golden(path: Path) -> list[GoldenCase]:
     return cases
 
 
-def check_golden(folder: Path = FOLDER, scorer: Scorer = score) -> GoldenReport:
-    """Score every golden case. Raises InputError if a file is missing or broken: no gate, no numbers."""
+def check_golden(folder: Path = FOLDER, scorer: Scorer = score, your_suite: Path = YOUR_SUITE) -> GoldenReport:
+    """Score every golden case, and those of the student's suite if there is one.
+
+    Raises InputError if a file is missing or broken: no gate, no numbers.
+    """
     report = GoldenReport()
     hashes = []
     for name in REQUIRED_REWARD:
         path = folder / f"{name}.jsonl"
-        cases = load_golden(path)
+        for case in load_golden(path):
+            check_case(report, case, scorer)
         hashes.append(sha256(path.read_bytes()))
-        for case in cases:
-            report.cases += 1
-            example = {"id": case.id, "prompt": "", "expected_answer": case.expected_answer}
-            try:
-                result = scorer(example, case.completion)
-            except Exception as error:  # to find broken scorers is what the gate is for
-                report.crashes.append((case, {"reward": float("nan"), "details": {"code": repr(error)}}))
-                continue
-            if result["reward"] > case.reward:
-                report.false_positives.append((case, result))
-            elif result["reward"] < case.reward:
-                report.false_negatives.append((case, result))
-            elif case.code is not None and result["details"].get("code") != case.code:
-                report.wrong_codes.append((case, result))
+    if your_suite.is_file():
+        for case in load_cases(your_suite, 0.0):
+            check_case(report, case, scorer)
+            report.yours += 1
     report.sha256 = sha256(" ".join(hashes).encode())
     return report
+
+
+def check_case(report: GoldenReport, case: GoldenCase, scorer: Scorer) -> None:
+    """Score one case and enter it in the report."""
+    assert case.reward is not None, "load_cases sets it"
+    report.cases += 1
+    example = {"id": case.id, "prompt": "", "expected_answer": case.expected_answer}
+    try:
+        result = scorer(example, case.completion)
+    except Exception as error:  # to find broken scorers is what the gate is for
+        report.crashes.append((case, {"reward": float("nan"), "details": {"code": repr(error)}}))
+        return
+    if result["reward"] > case.reward:
+        report.false_positives.append((case, result))
+    elif result["reward"] < case.reward:
+        report.false_negatives.append((case, result))
+    elif case.code is not None and result["details"].get("code") != case.code:
+        report.wrong_codes.append((case, result))
 
 
 def print_report(report: GoldenReport) -> None:
@@ -113,7 +136,8 @@ def print_report(report: GoldenReport) -> None:
     out = console()
     counts = report.counts()
     out.print(
-        f"golden gate: {'passed' if report.passed else 'FAILED'}, {counts['cases']} cases, "
+        f"golden gate: {'passed' if report.passed else 'FAILED'}, {counts['cases']} cases"
+        f"{f' ({report.yours} of them yours)' if report.yours else ''}, "
         f"{counts['false_positives']} false positives, {counts['false_negatives']} false negatives, "
         f"{counts['wrong_codes']} wrong codes, {counts['crashes']} crashes"
     )

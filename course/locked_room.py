@@ -15,8 +15,6 @@ from course import stats
 from course.runs import RESULTS, load_manifest, load_results
 from course.terminal import p_value
 
-SIGNIFICANT = 0.05
-
 # What must be the same in both runs: (name, where the manifest holds it, what a difference makes of the change).
 ROOM = (
     ("dataset", ("dataset", "sha256"), "a new environment"),
@@ -146,7 +144,7 @@ def counts_by_example(run: Path) -> dict[str, stats.Counts]:
 def sentence(verdict: stats.Paired, knob: str) -> str:
     """The verdict in one plain sentence."""
     points = f"{100 * abs(verdict.difference):.1f} points"
-    if verdict.p >= SIGNIFICANT:
+    if verdict.p >= stats.SIGNIFICANT:
         return f"no difference that luck does not explain ({points}, p = {p_value(verdict.p)})."
     if knob == SAMPLED_AGAIN:
         drawn = (

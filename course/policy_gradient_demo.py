@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 from course.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
-from course.files import InputError, reason_of, sha256, to_json, to_pretty_json, write_whole
+from course.files import InputError, reason_of, sha256, to_json, to_json_lines, to_pretty_json, write_whole
 from course.measurement import experiment
 from course.pictures import COLOURS, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
@@ -264,11 +264,11 @@ def main() -> None:
         picture = draw(bandit, log)
         if args.plot:
             write_whole(args.plot, picture)
-        run.write("policy_gradient_log.jsonl", b"".join(to_json(asdict(step)) + b"\n" for step in log))
+        run.write("policy_gradient_log.jsonl", to_json_lines(map(asdict, log)))
         run.write("policy_gradient_log.txt", ("\n".join([SIGN_LINE, *map(one_line, log)]) + "\n").encode())
         run.write("policy_gradient.png", picture)
         if args.slow:
-            run.write("predictions.jsonl", b"".join(to_json(asdict(p)) + b"\n" for p in predictions))
+            run.write("predictions.jsonl", to_json_lines(map(asdict, predictions)))
         run.write(SUMMARY, to_pretty_json(summary))
         folder = run.finish({"experiment": "policy_gradient", **experiment(args, "C", "policy", settings)})
 

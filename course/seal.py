@@ -4,10 +4,9 @@
     python -m course.seal --renew    for teachers: seal the core as it stands
 
 `course/seal.json` holds the hash of every sealed file: the code and templates of `course/` and the data that the
-course ships.
-The marked region of `selection_demo.py`, which is the student's, is left out of its hash; files of your own may lie
-in `data/`. Every run records whether the seal was whole; one made under a broken seal is not compared with a
-sealed one.
+course ships. The marked region of `selection_demo.py`, which is the student's, is left out of its hash; files of your
+own may lie in `data/`. Every run records whether the seal was whole; one made under a broken seal is not compared with
+a sealed one.
 """
 
 import argparse
@@ -86,8 +85,9 @@ def main() -> int:
     for line in state.broken:
         out.print(f"  {line}")
     out.print(
-        "Reading, and trying things out, is what the core is for. Runs made now say that the seal was broken, and are\n"
-        "not compared with sealed ones. To go back: git checkout -- course data"
+        "Nothing bad has happened: trying things out is a good way to read. But runs made now say that the seal was\n"
+        "broken, and are not compared with sealed ones. To go back: git checkout -- course data\n"
+        "Yours, and never sealed: notes/, tests/test_rubric.py, and pick_best between its marks in selection_demo.py."
     )
     return FOUND
 

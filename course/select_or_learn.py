@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 from course.bandit import add_bandit_options, bandit_of, log_prob_gradient, softmax
-from course.files import InputError, to_json, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.measurement import experiment
 from course.pictures import COLOURS, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
@@ -96,7 +96,7 @@ def main() -> None:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         rows = [{"step": i, **{name: curve[i] for name, curve in curves.items()}} for i in range(len(policies))]
-        run.write("select_or_learn.jsonl", b"".join(to_json(row) + b"\n" for row in rows))
+        run.write("select_or_learn.jsonl", to_json_lines(rows))
         run.write("select_or_learn.png", picture)
         run.write(SUMMARY, to_pretty_json(summary))
         loops = experiment(args, "B and C", "selection beside policy", {**settings, **bandit.source})

@@ -22,7 +22,7 @@ import numpy as np
 from course import stats
 from course.bandit import DATASET, PACK
 from course.datasets import CompletionsFile, Dataset, check_sidecar, load_dataset, load_sidecar
-from course.files import InputError, sha256, to_json, to_pretty_json, write_whole
+from course.files import InputError, sha256, to_json_lines, to_pretty_json, write_whole
 from course.golden import check_golden, print_report
 from course.measurement import experiment, measure, provenance
 from course.pictures import COLOURS, new_figure, png
@@ -250,7 +250,7 @@ def main() -> int:
     if args.plot:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
-        run.write("selection_demo.jsonl", b"".join(to_json(asdict(choice)) + b"\n" for choice in choices))
+        run.write("selection_demo.jsonl", to_json_lines(map(asdict, choices)))
         run.write(RESULTS, b"".join(result_line(result) for _, result in chosen))
         run.write("README.md", short_readme(found, of_chosen["mean_reward"], len(choices), args.select_with).encode())
         run.write("selection_demo.png", picture)

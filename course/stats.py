@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 Z95 = 1.959963984540054  # the 97.5 % point of the standard normal distribution
+SIGNIFICANT = 0.05  # a p-value from here on is taken for luck
 NOISE_RULE_SMALL = 100  # the course's rule of thumb: below this many examples …
 NOISE_RULE_MARGIN = 0.05  # … a difference of up to five percentage points is taken for luck
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from course.files import InputError, read_bytes, sha256_file, to_json, to_pretty_json
+from course.files import InputError, read_bytes, sha256_file, to_json_lines, to_pretty_json
 from course.measurement import experiment
 from course.runs import SUMMARY, RunWriter, add_run_options
 from course.score import score
@@ -91,7 +91,7 @@ def main() -> None:
     logs = [log_probs(text) for text in texts]
     # The log-probabilities depend on whether torch is there, so the run, which must not, leaves them out.
     with RunWriter(args.runs_dir) as run:
-        run.write("token_inspect.jsonl", b"".join(to_json(row) + b"\n" for row in rows))
+        run.write("token_inspect.jsonl", to_json_lines(rows))
         run.write(SUMMARY, to_pretty_json({"loop": "A", "texts": len(texts), "tokenizers": list(tokenizers)}))
         settings = {"texts": texts, "tokenizers": {path.name: sha256_file(path) for path in args.tokenizer}}
         folder = run.finish({"experiment": "token_inspect", **experiment(args, "A", "none", settings)})

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from course.bandit import softmax
-from course.files import InputError, to_json, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.measurement import experiment
 from course.pictures import COLOURS, LINES, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
@@ -163,7 +163,7 @@ def main() -> None:
     with RunWriter(args.runs_dir) as run:
         run.write("toy_mdp_log.txt", ("\n".join(texts) + "\n").encode())
         rows = [{"credit_by": c, **as_json(row)} for c in CREDITS for row in learned[c][0].log]
-        run.write("toy_mdp_log.jsonl", b"".join(to_json(row) + b"\n" for row in rows))
+        run.write("toy_mdp_log.jsonl", to_json_lines(rows))
         run.write("toy_mdp.png", picture)
         run.write(SUMMARY, to_pretty_json(summary))
         folder = run.finish({"experiment": "toy_mdp", **experiment(args, "C", "policy", settings)})

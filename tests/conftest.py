@@ -1,6 +1,10 @@
 """What several tests need: a command run in this process, and small files to run it on."""
 
 import json
+import os
+import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +20,41 @@ ROOT = Path(__file__).resolve().parents[1]
 DEV = ROOT / "data" / "datasets" / "math_dev.jsonl"
 ROLLOUTS = ROOT / "data" / "rollouts" / "frozen_rollouts_dev.jsonl"
 PACK = ROOT / "data" / "rollouts" / "selection_pack_dev.jsonl"
+
+
+MAKE_EVAL = (
+    "python -m course.eval --dataset data/datasets/math_dev.jsonl --completions data/rollouts/frozen_rollouts_dev.jsonl"
+)
+BLOCK = re.compile(r"^```bash\n(.*?)^```\n(?:\n?^```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+
+
+def blocks_of(document: str) -> list[tuple[list[str], list[str]]]:
+    """Every bash block of a document: its lines, and those of the output that is shown right below it."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return [(lines.splitlines(), shown.splitlines()) for lines, shown in BLOCK.findall(text)]
+
+
+def commands_of(document: str) -> list[str]:
+    """Every line of every bash block."""
+    return [line for lines, _ in blocks_of(document) for line in lines]
+
+
+def copy_repository(folder: Path) -> Path:
+    """The repository as a reader has it, copied: its tracked files, and nothing of what was run."""
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    for name in filter(None, names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def type_in(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    """Type a line of a document into a shell of the project's environment."""
+    line = MAKE_EVAL if line == "make eval" else line
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
 
 
 @dataclass

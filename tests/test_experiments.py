@@ -20,7 +20,7 @@ from course.measurement import verify
 from course.policy import frontier, learner, noise, one_update, shift, three_ways
 from course.policy.goodhart import Curve, candidates, family, harvest, parted, taught_families
 from course.policy.lab import counts_of
-from course.policy.learner import Said, Settings, State, heard, roll_out
+from course.policy.learner import Said, Settings, State, heard, prompts_of_step, roll_out
 from course.policy.sample import PI0, generator_of, load_checkpoint, token_log_probs
 from course.rubrics import RUBRICS
 from course.score import score
@@ -219,8 +219,7 @@ def test_the_fine_tuning_reads_right_answers_alone_and_each_once() -> None:
     kept = three_ways.collect(policy, tokenizer, list(train.examples.values()), settings)
     assert len(kept) == 3
     for step, rollouts in enumerate(kept, start=1):
-        rng = generator_of(0, "step", step)
-        prompts = [list(train.examples.values())[i] for i in rng.choice(len(train.examples), size=8, replace=False)]
+        prompts, rng = prompts_of_step(list(train.examples.values()), settings, step)
         every = heard(prompts, roll_out(policy, tokenizer, prompts, 8, rng).texts, "strict")
         right = {(one.example["id"], one.text) for one in every if one.strict}
         assert Counter(rollouts.texts) == Counter(text for _, text in right)

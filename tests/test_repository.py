@@ -12,27 +12,21 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.conftest import ROOT
+from course.exercises.milestones import MILESTONES
+from tests.conftest import MAKE_EVAL, ROOT, commands_of, copy_repository, type_in
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the documents' commands are typed into bash here")
 
-DOCUMENTS = ("README.md", "MEASUREMENT_RULES.md", "CONTRIBUTING.md")
-MAKE_EVAL = (
-    "python -m course.eval --dataset data/datasets/math_dev.jsonl --completions data/rollouts/frozen_rollouts_dev.jsonl"
-)
+# The pages of the course are walked in tests/test_course.py, in their order and with their answers handed in.
+WALKED = {"docs/README.md", "docs/storyline.md", *(milestone.page for milestone in MILESTONES)}
+REFERENCE = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md") if f"docs/{path.name}" not in WALKED)
+DOCUMENTS = ("README.md", "MEASUREMENT_RULES.md", "CONTRIBUTING.md", *REFERENCE)
 # Typed in a terminal, or tried by hand at a release: they install, or run what runs already.
 NOT_RUN = {"make test", "make check", "make bench", "make seal", ". .venv/bin/activate"}
 
 PLUMBING = {"files", "terminal"}
 LEAVES = {"score", "stats", "runs", "datasets", "rubrics", "pictures"}
-SHARED = {"measurement", "golden", "seal", "bandit", "locked_room", "page", "seen"}
-
-
-def commands_of(document: str) -> list[str]:
-    """Every line of every bash block."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
+SHARED = {"measurement", "golden", "seal", "bandit", "exercises", "locked_room", "page", "seen"}
 
 
 def course_files() -> list[Path]:
@@ -41,21 +35,7 @@ def course_files() -> list[Path]:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The repository as a reader has it: its tracked files, and nothing of what was run."""
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    for name in filter(None, names):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, tmp_path / name)
-    return tmp_path
-
-
-def type_in(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
-    """Type a line of a document into a shell of the project's environment."""
-    line = MAKE_EVAL if line == "make eval" else line
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        ["bash", "-c", line], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
-    )
+    return copy_repository(tmp_path)
 
 
 def test_every_command_of_the_documents_runs_in_their_order(clone: Path) -> None:
@@ -165,9 +145,24 @@ def test_the_readme_names_every_module() -> None:
 
 
 def test_links_in_documents_lead_somewhere() -> None:
-    for document in sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")) + [ROOT / "data" / "README.md"]:
-        for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
-            assert target.startswith("http") or (document.parent / target).exists(), f"{document.name}: {target}"
+    for document in every_document():
+        for target, _, heading in re.findall(r"\]\(([^)#]*)(#([^)]+))?\)", document.read_text(encoding="utf-8")):
+            if target.startswith("http"):
+                continue
+            there = document.parent / target if target else document
+            assert there.exists(), f"{document.name}: {target}"
+            assert not heading or heading in anchors(there), f"{document.name}: {target}#{heading}"
+
+
+def every_document() -> list[Path]:
+    folders = (ROOT, ROOT / "docs", ROOT / "notes", ROOT / "teacher", ROOT / "data")
+    return [path for folder in folders for path in sorted(folder.glob("*.md"))]
+
+
+def anchors(document: Path) -> set[str]:
+    """What the headings of a page are called in a link."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def ours(path: Path) -> set[str]:

@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from course.files import InputError, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, ask, learn_each, lines_of, open_lab, settings_of, stoppable
+from course.policy.lab import add_options, ask, learn_each, open_lab, settings_of, stoppable
 from course.policy.learner import STRICT, Settings
 from course.policy.sample import load_checkpoint
 from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, percent, run_command, table, typed, visible
+from course.terminal import DONE, console, notice, percent, run_command, table, visible
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
 BETAS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -82,8 +82,7 @@ def report(rows: Sequence[Mapping[str, Any]], rubric: str) -> None:
     if rubric != STRICT:
         sentences.append(
             f"What was wanted was best with beta {best_strict['beta']:g}: strict {percent(best_strict['strict'])}, "
-            "against "
-            f"{percent(free['strict'])} with beta {free['beta']:g}. No rule gives that beta beforehand."
+            f"against {percent(free['strict'])} with beta {free['beta']:g}. No rule gives that beta beforehand."
         )
     sentences.append(
         "The optimum has had all the time there is, and can carry nothing from one prompt to another; the learner has "
@@ -119,15 +118,14 @@ def main() -> int:
     if args.plot:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
-        run.write("frontier.jsonl", lines_of(rows))
+        run.write("frontier.jsonl", to_json_lines(rows))
         run.write("frontier.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "rubric": settings.rubric, "leashes": rows}))
         manifest = lab.manifest(args, {**asdict(settings), "betas": args.betas})
         folder = run.finish(manifest, {"seconds_of_learning": seconds})
     lab.forget()
     report(rows, settings.rubric)
-    out.print(f"\nRun written to {folder}; look at {folder / 'frontier.png'}")
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    lab.point_to(folder)
     return DONE
 
 

@@ -19,14 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from course.files import InputError, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
 from course.policy.lab import (
     add_options,
     ask,
     counts_of,
     keep_policy,
-    lines_of,
     mean,
     open_lab,
     settings_of,
@@ -38,7 +37,7 @@ from course.policy.pretrain import STYLES
 from course.rubrics import RUBRICS
 from course.runs import SUMMARY, RunWriter
 from course.stats import paired
-from course.terminal import DONE, console, notice, p_value, percent, run_command, table, typed, visible
+from course.terminal import DONE, console, notice, p_value, percent, run_command, table, visible
 
 DEFAULT = Settings(rubric="tolerant", beta=0.1, steps=96)
 ASKED = 4  # samples of each dev prompt at the end
@@ -215,9 +214,8 @@ def explain(rubric: str, summaries: Sequence[Mapping[str, Any]], free: Curve, fo
         f"Without the leash the rubric went up and strict ended below half its best: {many} of {len(summaries)} seeds. "
         f"With it strict ended no lower than π0's: {kept} of {len(summaries)}.",
         f"The hole: {RUBRICS[rubric].hole}.",
-        f"Of the exploits, {percent(untaught / max(1, sum(row['count'] for row in found)))} have a shape that nobody "
-        "put "
-        "into π0's pre-training texts.",
+        f"Of the exploits, {percent(untaught / max(1, sum(row['count'] for row in found)))} have a shape that "
+        "nobody put into π0's pre-training texts.",
     )
 
 
@@ -260,9 +258,9 @@ def main() -> int:
         for s, both, _ in results:
             for curve, _ in both:
                 name = f"seed_{s.seed}_{'leash' if curve.beta else 'no_leash'}"
-                run.write(f"{name}.jsonl", lines_of(curve.rows))
-        run.write("exploits.jsonl", lines_of(found))
-        run.write("golden_exploits.jsonl", lines_of(candidates(found, args.rubric)))
+                run.write(f"{name}.jsonl", to_json_lines(curve.rows))
+        run.write("exploits.jsonl", to_json_lines(found))
+        run.write("golden_exploits.jsonl", to_json_lines(candidates(found, args.rubric)))
         run.write("goodhart.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "rubric": args.rubric, "seeds": summaries}))
         manifest = lab.manifest(args, {**asdict(settings), "seeds": [s.seed for s, _, _ in results]})
@@ -272,9 +270,8 @@ def main() -> int:
         folder = run.finish(manifest, {"seconds_of_learning": seconds})
     lab.forget()
     report(args.rubric, summaries, first, found)
-    out.print(f"\nRun written to {folder}; look at {folder / 'goodhart.png'}")
-    out.print(f"Candidates for the golden exploits: {folder / 'golden_exploits.jsonl'} ({len(found)} cases)")
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    filed = f"Candidates for the golden exploits: {folder / 'golden_exploits.jsonl'} ({len(found)} cases)"
+    lab.point_to(folder, filed)
     return DONE
 
 

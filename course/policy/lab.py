@@ -41,7 +41,7 @@ from course.policy.sample import PI0, checkpoint_sha256, generator_of
 from course.rubrics import RUBRICS
 from course.runs import RunWriter, add_run_options
 from course.stats import Counts
-from course.terminal import FOUND, INTERRUPTED, console, percent, progress, visible
+from course.terminal import FOUND, INTERRUPTED, console, percent, progress, typed, visible
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "datasets"
 HELP = {
@@ -87,6 +87,14 @@ class Lab:
         for path in self.states:
             path.unlink(missing_ok=True)
 
+    def point_to(self, folder: Path, *more: str) -> None:
+        """Say where the run is, what to look at, what `more` there is to say, and what to type next."""
+        out = console()
+        out.print(f"\nRun written to {folder}; look at {folder / f'{self.name}.png'}")
+        for line in more:
+            out.print(line)
+        out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+
     def manifest(self, args: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
         """What every manifest of these experiments holds."""
         return {
@@ -116,7 +124,7 @@ def add_options(parser: argparse.ArgumentParser, default: Settings, *names: str)
 
 
 def settings_of(args: argparse.Namespace, default: Settings) -> Settings:
-    """The default, with what the options say. Raises InputError."""
+    """The default, with what the options say."""
     return Settings(**{name: getattr(args, name, value) for name, value in asdict(default).items()})
 
 
@@ -249,8 +257,3 @@ def keep_policy(run: RunWriter, name: str, policy: Policy, tokenizer: Tokenizer)
     policy.save(folder, bpe.special_id(tokenizer, bpe.END))
     tokenizer.save(str(folder / "tokenizer.json"))
     return checkpoint_sha256(folder)
-
-
-def lines_of(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows as JSONL."""
-    return b"".join(to_json(row) + b"\n" for row in rows)

@@ -202,6 +202,14 @@ def gradient_step(
     return norm
 
 
+def prompts_of_step(
+    train: Sequence[Example], settings: Settings, step: int
+) -> tuple[list[Example], np.random.Generator]:
+    """The prompts that a step draws, and the random numbers from which its samples come next."""
+    rng = generator_of(settings.seed, "step", step)
+    return [train[i] for i in rng.choice(len(train), size=settings.prompts, replace=False)], rng
+
+
 def train_step(
     policy: Policy,
     reference: Policy,
@@ -212,9 +220,8 @@ def train_step(
     step: int,
 ) -> dict[str, float]:
     """One step, from fresh samples to new weights. Returns what it saw. Raises DivergedError for a NaN."""
-    rng = generator_of(settings.seed, "step", step)
     scorer, samples = scorer_of(settings.rubric), settings.samples
-    examples = [train[i] for i in rng.choice(len(train), size=settings.prompts, replace=False)]
+    examples, rng = prompts_of_step(train, settings, step)
     rollouts = roll_out(policy, tokenizer, examples, samples, rng)
     earned = [scorer(examples[place // samples], text)["reward"] for place, text in enumerate(rollouts.texts)]
     flipped = torch.from_numpy(generator_of(settings.seed, "noise", step).random(len(earned)) < settings.noise)

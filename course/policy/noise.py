@@ -14,15 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from course.files import InputError, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, LINES, new_figure, png
-from course.policy.lab import add_options, learn_each, lines_of, mean, open_lab, settings_of, stoppable
+from course.policy.lab import add_options, learn_each, mean, open_lab, settings_of, stoppable
 from course.policy.learner import Settings, State
 from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, percent, run_command, table, typed
+from course.terminal import DONE, console, notice, percent, run_command, table
 
 DEFAULT = Settings(steps=24, measure_every=4)
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
+EARLY = 4  # first steps, whose gradients are compared: the policies of all shares are still much alike there
 HALF = 0.5  # the rate whose first crossing is reported
 
 
@@ -34,7 +35,7 @@ def first_crossing(rows: Sequence[Mapping[str, Any]], rate: float) -> int | None
 def summary_of(share: float, states: Sequence[State]) -> dict[str, Any]:
     """One share of flipped rewards, over its seeds."""
     ends = [state.measured[-1]["strict"] for state in states]
-    norms = [row["gradient_norm"] for state in states for row in state.log[: DEFAULT.measure_every]]
+    norms = [row["gradient_norm"] for state in states for row in state.log[:EARLY]]
     return {
         "noise": share,
         "signal": 1 - 2 * share,
@@ -74,8 +75,8 @@ def report(summaries: Sequence[Mapping[str, Any]], steps: int) -> None:
     least, most = (pick(summaries, key=lambda row: row["noise"]) for pick in (min, max))
     notice(
         f"With {percent(most['noise'])} flipped {steps} steps brought {percent(most['strict'])}, with "
-        f"{percent(least['noise'])} {percent(least['strict'])}. A coin that lies at random delays; it has no side to "
-        "take.",
+        f"{percent(least['noise'])} {percent(least['strict'])}. "
+        "A coin that lies at random delays; it has no side to take.",
         "Steps are counted to the measurement: between two of them nobody looked.",
     )
 
@@ -102,15 +103,14 @@ def main() -> int:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
         for (share, seed), state in states.items():
-            run.write(f"flipped_{share:g}_seed_{seed}.jsonl", lines_of(state.measured))
+            run.write(f"flipped_{share:g}_seed_{seed}.jsonl", to_json_lines(state.measured))
         run.write("noise.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "shares": summaries}))
         manifest = lab.manifest(args, {**asdict(settings), "shares": args.shares, "seeds": args.seeds})
         folder = run.finish(manifest, {"seconds_of_learning": sum(state.seconds for state in states.values())})
     lab.forget()
     report(summaries, settings.steps)
-    out.print(f"\nRun written to {folder}; look at {folder / 'noise.png'}")
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    lab.point_to(folder)
     return DONE
 
 

@@ -24,9 +24,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from course.datasets import Dataset, Example
-from course.files import InputError, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, check, lines_of, open_lab, settings_of, stoppable
+from course.policy.lab import add_options, check, open_lab, settings_of, stoppable
 from course.policy.learner import Rollouts, Said, Settings, advantages, heard, log_probs, loss_of, roll_out
 from course.policy.model import Policy
 from course.policy.sample import MAX_NEW_TOKENS, generator_of, load_checkpoint
@@ -142,8 +142,7 @@ def report(example: Example, all_said: Sequence[Said], advantage: Sequence[float
     notice(
         f"Every token has the same gain, {found.gain[0]:+.3f}: the advantage of the whole completion. The first token, "
         f"`{visible_token(found.tokens[0])}`, moved by {found.after[0] - found.before[0]:+.3f} nats for a reward "
-        "that was known "
-        f"{len(found.tokens)} tokens later.",
+        f"that was known {len(found.tokens)} tokens later.",
         "Tokens that were nearly certain hardly move, whatever the gain: log π has 0 for its ceiling.",
         f"No other sample was in this update, and they moved all the same, `{visible(all_said[other].text)}` by "
         f"{found.totals[other][1] - found.totals[other][0]:+.3f}: they share the weights.",
@@ -182,8 +181,8 @@ def main() -> int:
         for one, gain, (before, after) in zip(said, advantage, found.totals, strict=True)
     ]
     with RunWriter(args.runs_dir) as run:
-        run.write("tokens.jsonl", lines_of(by_token))
-        run.write("samples.jsonl", lines_of(by_sample))
+        run.write("tokens.jsonl", to_json_lines(by_token))
+        run.write("samples.jsonl", to_json_lines(by_sample))
         run.write("one_update.png", picture)
         summary = {"loop": "C", "example": example["id"], "chosen": chosen, "advantage": advantage[chosen]}
         run.write(SUMMARY, to_pretty_json(summary))

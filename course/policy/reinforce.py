@@ -15,9 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from course.files import to_pretty_json, write_whole
+from course.files import to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, keep_policy, lines_of, open_lab, settings_of, stoppable, watch
+from course.policy.lab import add_options, keep_policy, open_lab, settings_of, stoppable, watch
 from course.policy.learner import STRICT, Settings, measure
 from course.rubrics import RUBRICS
 from course.runs import SUMMARY, RunWriter, earlier_looks, looks_line
@@ -64,8 +64,8 @@ def main() -> int:
         write_whole(args.plot, picture)
     first, last = state.measured[0], state.measured[-1]
     with RunWriter(args.runs_dir) as run:
-        run.write("reinforce_log.jsonl", lines_of(state.log))
-        run.write("measurements.jsonl", lines_of(state.measured))
+        run.write("reinforce_log.jsonl", to_json_lines(state.log))
+        run.write("measurements.jsonl", to_json_lines(state.measured))
         run.write("reinforce.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "first": first, "last": last, "holdout": holdout}))
         manifest = lab.manifest(args, asdict(settings))

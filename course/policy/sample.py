@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from course.datasets import Completion, Sampling, Sidecar, load_dataset, sidecar_path
-from course.files import InputError, reason_of, sha256, sha256_file, to_json, to_pretty_json, write_whole
+from course.files import InputError, reason_of, sha256, sha256_file, to_json_lines, to_pretty_json, write_whole
 from course.policy import tokenizer as bpe
 from course.policy.model import Policy
 from course.terminal import console, progress, run_command
@@ -182,7 +182,7 @@ def main() -> int:
             policy, tokenizer, items, args.temperature, args.top_p, args.seed, MAX_NEW_TOKENS, show
         )
     rows = [Completion(key, text, number) for (key, _, number), text in zip(items, texts, strict=True)]
-    data = b"".join(to_json(row) + b"\n" for row in rows)
+    data = to_json_lines(rows)
     sidecar = Sidecar(
         policy=args.policy.name,
         policy_sha256=checkpoint_sha256(args.policy),

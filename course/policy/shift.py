@@ -26,14 +26,14 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from course.datasets import Dataset
-from course.files import to_pretty_json, write_whole
+from course.files import to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, lines_of, mean, open_lab, settings_of, stoppable, watch
+from course.policy.lab import add_options, ask, mean, open_lab, settings_of, stoppable, watch
 from course.policy.learner import Said, Settings, distinct, heard, log_probs, roll_out
 from course.policy.model import Policy
 from course.policy.sample import BATCH, generator_of, load_checkpoint
 from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, percent, run_command, table, typed
+from course.terminal import DONE, console, notice, percent, run_command, table
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
 FROZEN = 16  # samples of each prompt in the snapshot
@@ -56,10 +56,10 @@ class Snapshot:
     """Rollouts of a policy, kept; and what they say of another one."""
 
     def __init__(self, policy: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, seed: int) -> None:
-        self.tokenizer, self.rubric, self.seed = tokenizer, rubric, seed
-        self.examples = list(dataset.examples.values())
-        rollouts = roll_out(policy, tokenizer, self.examples, FROZEN, generator_of(seed, "frozen"))
-        self.said = heard(self.examples, rollouts.texts, rubric)
+        self.tokenizer, self.dataset, self.rubric, self.seed = tokenizer, dataset, rubric, seed
+        examples = list(dataset.examples.values())
+        rollouts = roll_out(policy, tokenizer, examples, FROZEN, generator_of(seed, "frozen"))
+        self.said = heard(examples, rollouts.texts, rubric)
         firsts, self.of_sample = distinct(rollouts, FROZEN)
         self.different = rollouts.rows(firsts)
         self.logs = self.log_probs(policy)
@@ -78,8 +78,7 @@ class Snapshot:
         rewards = torch.tensor([one.strict for one in self.said]).view(-1, FROZEN)
         ratios = (self.log_probs(policy) - self.logs)[self.of_sample].view(-1, FROZEN)
         estimate, effective = reweighted(ratios, rewards)
-        texts = roll_out(policy, self.tokenizer, self.examples, LIVE, generator_of(self.seed, "live", step)).texts
-        live = heard(self.examples, texts, self.rubric)
+        live = ask(policy, self.tokenizer, self.dataset, self.rubric, LIVE, self.seed, "live", step)
         unseen = [one for one in live if (one.example["id"], one.text) not in self.seen]
         return {
             "live": mean(one.strict for one in live),
@@ -138,7 +137,7 @@ def report(rows: Sequence[Mapping[str, Any]], frozen: Mapping[str, int]) -> None
     out.print("\nBy code, share of completions:")
     codes = table("code", ">snapshot", ">live, at the end")
     then, now = sum(frozen.values()), sum(last["live_codes"].values())
-    names = sorted({*frozen, *last["live_codes"]}, key=lambda name: -last["live_codes"].get(name, 0))
+    names = sorted({*frozen, *last["live_codes"]}, key=lambda name: (-last["live_codes"].get(name, 0), name))
     for name in names:
         codes.add_row(name, percent(frozen.get(name, 0) / then), percent(last["live_codes"].get(name, 0) / now))
     out.print(codes)
@@ -147,11 +146,9 @@ def report(rows: Sequence[Mapping[str, Any]], frozen: Mapping[str, int]) -> None
         f"As they are, the frozen rollouts say {percent(last['frozen'])} for ever; asked, the policy passes "
         f"{percent(last['live'])}. They are a measurement of π0 and of nobody else.",
         f"Reweighted, they were furthest from the truth at step {worst['step']}: {percent(worst['reweighted'])}, "
-        "where it "
-        f"was {percent(worst['live'])}. They can only speak of what they hold.",
-        f"Of today's failures {percent(last['unseen_failures'])} are texts that the snapshot never held for that "
-        "prompt; "
-        f"at step 0, where both are π0, {percent(rows[0]['unseen_failures'])}.",
+        f"where it was {percent(worst['live'])}. They can only speak of what they hold.",
+        f"Of today's failures {percent(last['unseen_failures'])} are texts that the snapshot never held for "
+        f"that prompt; at step 0, where both are π0, {percent(rows[0]['unseen_failures'])}.",
     )
 
 
@@ -171,15 +168,14 @@ def main() -> int:
     if args.plot:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
-        run.write("measurements.jsonl", lines_of(rows))
+        run.write("measurements.jsonl", to_json_lines(rows))
         run.write("shift.png", picture)
         summary = {"loop": "C", "frozen_codes": frozen, "frozen_samples": FROZEN, "first": rows[0], "last": rows[-1]}
         run.write(SUMMARY, to_pretty_json(summary))
         folder = run.finish(lab.manifest(args, asdict(settings)), {"seconds_of_learning": learned.state.seconds})
     lab.forget()
     report(rows, frozen)
-    out.print(f"\nRun written to {folder}; look at {folder / 'shift.png'}")
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    lab.point_to(folder)
     return DONE
 
 

@@ -24,14 +24,13 @@ import torch
 from tokenizers import Tokenizer
 
 from course.datasets import Dataset, Example
-from course.files import to_pretty_json, write_whole
+from course.files import to_json_lines, to_pretty_json, write_whole
 from course.pictures import COLOURS, new_figure, png
 from course.policy.lab import (
     add_options,
     ask,
     counts_of,
     keep_policy,
-    lines_of,
     mean,
     open_lab,
     settings_of,
@@ -46,17 +45,17 @@ from course.policy.learner import (
     drift,
     gradient_step,
     heard,
+    prompts_of_step,
     roll_out,
 )
 from course.policy.model import Policy
 from course.policy.sample import generator_of, load_checkpoint
 from course.runs import SUMMARY, RunWriter, earlier_looks, looks_line
-from course.stats import Counts, mean_pass_at_k, paired, rate_interval
-from course.terminal import DONE, console, notice, p_value, percent, progress, run_command, table, typed
+from course.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
+from course.terminal import DONE, console, notice, p_value, percent, progress, run_command, table
 
 DEFAULT = Settings()
 N = 8  # best of so many
-SIGNIFICANT = 0.05
 ASKED = 8  # answers to each prompt when a way is measured
 BEST, TUNED, LEARNED = f"best of {N}", "fine-tuned on the best", "REINFORCE"
 
@@ -94,8 +93,7 @@ def collect(policy: Policy, tokenizer: Tokenizer, train: Sequence[Example], sett
     kept = []
     with progress("sampling from π0", settings.steps) as show:
         for step in range(1, settings.steps + 1):
-            rng = generator_of(settings.seed, "step", step)
-            examples = [train[i] for i in rng.choice(len(train), size=settings.prompts, replace=False)]
+            examples, rng = prompts_of_step(train, settings, step)
             rollouts = roll_out(policy, tokenizer, examples, settings.samples, rng)
             said = heard(examples, rollouts.texts, STRICT)
             firsts, _ = distinct(rollouts, settings.samples)
@@ -237,8 +235,7 @@ def report(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]
         f"The learners spent {budget:,} samples once (the fine-tuning read {kept:,} different right ones), and answer "
         f"with one. After {budget // (N - 1):,} answers best of {N} has sampled more than they ever did.",
         f"REINFORCE against fine-tuning on the best, on {learners['split']}: {100 * learners['difference']:+.1f} "
-        "points, "
-        f"p = {p_value(learners['p'])}: {verdict}.",
+        f"points, p = {p_value(learners['p'])}: {verdict}.",
         f"Compare pass@1 and pass@{ASKED}: what learning gains at one sample it may lose in variety.",
     )
 
@@ -274,8 +271,8 @@ def main() -> int:
         for key, (n, c) in one.counts.items()
     ]
     with RunWriter(args.runs_dir) as run:
-        run.write("counts.jsonl", lines_of(counts))
-        run.write("measurements.jsonl", lines_of(learned.state.measured))
+        run.write("counts.jsonl", to_json_lines(counts))
+        run.write("measurements.jsonl", to_json_lines(learned.state.measured))
         run.write("three_ways.png", picture)
         summary = {"loop": "C", "budget": budget, "kept": kept, "ways": rows, "pairs": pairs}
         run.write(SUMMARY, to_pretty_json(summary))
@@ -286,10 +283,7 @@ def main() -> int:
         folder = run.finish(manifest, {"seconds_of_learning": learned.state.seconds})
     lab.forget()
     report(rows, pairs, budget, kept)
-    out.print(f"\nRun written to {folder}; look at {folder / 'three_ways.png'}")
-    if lab.holdout.split == "holdout":
-        out.print(looks_line(looks))
-    out.print(f"Next: python -m course.verify_run --run {typed(folder)}")
+    lab.point_to(folder, *([looks_line(looks)] if lab.holdout.split == "holdout" else []))
     return DONE
 
 

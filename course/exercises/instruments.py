@@ -1,0 +1,118 @@
+"""How public verifiers read an answer, each rule rewritten in a few lines: the panel of the second kata.
+
+Benchmarks and libraries score the same text differently, and each has a reason. None is the course's scorer; where a
+function departs from its written rule, that departure was seen in a real one too, and is kept on purpose.
+"""
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LIMIT = 2_000  # characters that a rule looks at
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """One way to score: its written rule, and `rule(text, expected) -> reward`."""
+
+    name: str
+    written: str
+    rule: Callable[[str, int], float]
+
+    def score(self, example: Mapping[str, Any], completion: object) -> dict[str, Any]:
+        """The reward, with the scorer's signature. What is not text earns 0."""
+        text = completion[:LIMIT] if isinstance(completion, str) else ""
+        return {"reward": self.rule(text, example["expected_answer"]), "details": {"instrument": self.name}}
+
+
+def numbers(text: str) -> list[str]:
+    return re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text.replace(",", ""))
+
+
+OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+}
+
+
+def value_of(node: ast.AST) -> int | None:
+    """The value of a sum or product of small integers; None for anything else. No powers: `9**9**9` would never end."""
+    if isinstance(node, ast.Expression):
+        return value_of(node.body)
+    if isinstance(node, ast.Constant) and type(node.value) is int and abs(node.value) < 10**9:
+        return node.value
+    if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+        one, other = value_of(node.left), value_of(node.right)
+        return None if one is None or other is None else OPERATORS[type(node.op)](one, other)
+    return None
+
+
+def evaluates(text: str, expected: int) -> float:
+    try:
+        return float(value_of(ast.parse(text.removeprefix("Final:").strip().rstrip("."), mode="eval")) == expected)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return 0.0
+
+
+def first_number(text: str, expected: int) -> float:
+    found = numbers(text)
+    return float(bool(found) and float(found[0]) == expected)
+
+
+def last_number(text: str, expected: int) -> float:
+    found = numbers(text)
+    return float(bool(found) and float(found[-1]) == expected)
+
+
+def one_percent(text: str, expected: int) -> float:
+    # Its written rule says equal; it allows 1 %, which was meant for decimals.
+    found = numbers(text)
+    return float(bool(found) and abs(float(found[-1]) - expected) <= abs(expected) / 100)
+
+
+def included(text: str, expected: int) -> float:
+    return float(any(float(number) == expected for number in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)))
+
+
+def half_point(text: str, expected: int) -> float:
+    # Its written rule speaks of the right number; it looks for digits, which may be part of a longer one.
+    if text.strip() == f"Final: {expected}":
+        return 1.0
+    return 0.5 if str(expected) in text else 0.0
+
+
+def any_script(text: str, expected: int) -> float:
+    match = re.search(r"-?\d{1,18}(?!\d)", text)
+    return float(match is not None and int(match[0]) == expected)
+
+
+def no_separators(text: str, expected: int) -> float:
+    found = re.findall(r"-?[0-9]{1,18}", re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))
+    return float(bool(found) and int(found[-1]) == expected)
+
+
+INSTRUMENTS: dict[str, Instrument] = {
+    instrument.name: instrument
+    for instrument in (
+        Instrument("evaluates", "an arithmetic expression counts as its value", evaluates),
+        Instrument("first number", "the first number in the text is the answer", first_number),
+        Instrument(
+            "last number", "the last number in the text is the answer; what is before it is working", last_number
+        ),
+        Instrument("one percent", "the last number in the text must equal the expected answer", one_percent),
+        Instrument("included", "the expected answer must be among the numbers in the text", included),
+        Instrument(
+            "half point", "the exact line earns 1; the right number anywhere else in the text earns a half", half_point
+        ),
+        Instrument(
+            "no separators", "points and commas between digits are dropped before the number is read", no_separators
+        ),
+        Instrument(
+            "any script", "the first integer in the text is the answer, in any script that has digits", any_script
+        ),
+    )
+}

@@ -1,0 +1,138 @@
+"""The debugging katas: scored examples in which something is wrong, to be told apart by what went wrong.
+
+The evidence is made when it is shown: every instrument is run on the text, so no recorded score can be stale. Labels
+and reasons are shown for an example only when the student has labelled it and said why.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from course.exercises.faulty_scorers import FAULTY_SCORERS
+from course.exercises.instruments import INSTRUMENTS
+from course.exercises.written import read_toml, sentence_words
+from course.files import InputError, JsonLines
+from course.rubrics import RUBRICS
+from course.score import score
+from course.seal import ROOT
+
+FOLDER = ROOT / "data" / "kata"
+STRICT = "strict"
+LABELS: dict[str, str] = {
+    "model": "the policy failed: prompt, spec and instrument are in order, and the output is wrong or out of form",
+    "verifier": "the instrument is broken: its program does not do what its written rule says",
+    "ambiguous": "prompt or spec leave it open: a defensible answer is refused, or nothing decides",
+    "hack": "the instrument does what its rule says, and the rule pays for something that nobody wanted",
+}
+FEWEST_WORDS = 10  # of a justification
+
+Score = Callable[[Mapping[str, Any], object], dict[str, Any]]
+
+
+class Item(msgspec.Struct, forbid_unknown_fields=True):
+    """One example of a kata. `claims` is the instrument's written rule; empty: the instrument says it itself."""
+
+    id: str
+    prompt: str
+    expected_answer: int
+    completion: str
+    instrument: str
+    claims: str
+    source: str
+
+    @property
+    def example(self) -> dict[str, Any]:
+        return {"id": self.id, "prompt": self.prompt, "expected_answer": self.expected_answer}
+
+    def written_rule(self) -> str:
+        """What the instrument says of itself."""
+        return self.claims or INSTRUMENTS[self.instrument].written
+
+    def result(self) -> dict[str, Any]:
+        """What the instrument gives this example."""
+        return scorer_called(self.instrument)(self.example, self.completion)
+
+    def panel(self) -> dict[str, float]:
+        """What every public rule gives it, and the strict scorer: for the second kata."""
+        scorers = {STRICT: score, **{name: instrument.score for name, instrument in INSTRUMENTS.items()}}
+        return {name: scorer(self.example, self.completion)["reward"] for name, scorer in scorers.items()}
+
+
+class Solution(msgspec.Struct, forbid_unknown_fields=True):
+    """The label of one example, with its reason and a fix."""
+
+    id: str
+    label: str
+    why: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a student said of one example; an empty label is one that was not given yet."""
+
+    label: str = ""
+    why: str = ""
+    fix: str = ""
+
+    def lacks(self) -> str | None:
+        """What is missing before the answer can be graded, or None."""
+        if not self.label:
+            return "not labelled yet"
+        if self.label not in LABELS:
+            return f"{self.label!r} is no label; there are {', '.join(LABELS)}"
+        if sentence_words(self.why) < FEWEST_WORDS:
+            return f"say why, in two or three sentences (at least {FEWEST_WORDS} words)"
+        if not self.fix.strip():
+            return "propose one concrete fix"
+        return None
+
+
+def scorer_called(name: str) -> Score:
+    """The instrument of that name: the strict scorer, a faulty one, a weak rubric, or one of the panel."""
+    if name == STRICT:
+        return score
+    if name in RUBRICS:
+        return RUBRICS[name].score
+    if name in INSTRUMENTS:
+        return INSTRUMENTS[name].score
+    return next(faulty.make() for faulty in FAULTY_SCORERS if faulty.name == name)
+
+
+def load_items(kata: int) -> list[Item]:
+    """The examples of a kata, in order. Raises InputError."""
+    return [item for _, item in JsonLines(FOLDER / f"kata_{kata}.jsonl", Item)]
+
+
+def load_solutions(kata: int) -> dict[str, Solution]:
+    """The labels of a kata by example. Raises InputError."""
+    return {row.id: row for _, row in JsonLines(FOLDER / f"kata_{kata}_answers.jsonl", Solution)}
+
+
+def answers_path(kata: int) -> Path:
+    return Path("notes") / f"kata_{kata}.toml"
+
+
+def load_answers(path: Path, kata: int) -> dict[str, Answer]:
+    """What the student said, by example; an example that the file lacks has an empty answer. Raises InputError."""
+    tables = read_toml(path)
+    known = [item.id for item in load_items(kata)]
+    answers = dict.fromkeys(known, Answer())
+    for key, table in tables.items():
+        if key not in answers:
+            raise InputError(path, f"the kata has no example {key!r}; it has {known[0]} to {known[-1]}")
+        if not isinstance(table, dict) or not table.keys() <= {"label", "why", "fix"}:
+            raise InputError(path, f"{key}: an answer has label, why and fix")
+        if not all(isinstance(value, str) for value in table.values()):
+            raise InputError(path, f"{key}: label, why and fix are text, in quotes")
+        answers[key] = Answer(**{name: value.strip() for name, value in table.items()})
+    return answers
+
+
+def grade(answers: dict[str, Answer], kata: int) -> dict[str, bool]:
+    """For every example that is answered in full: is the label the right one?"""
+    solutions = load_solutions(kata)
+    return {key: answer.label == solutions[key].label for key, answer in answers.items() if answer.lacks() is None}

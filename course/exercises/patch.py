@@ -1,0 +1,230 @@
+"""A patch of a weak rubric, tried on held-back strings: does it close the whole class, and what does it break?
+
+`notes/patch.py` names a rubric and defines `patched(text, expected)`. It is tried on two families of strings that it
+has not seen: exploits of the rubric's hole (paid: a false positive) and honest answers that the rubric was made to pay
+(refused: a false negative). A patch that only knows one exploit fails the first, the strict scorer in disguise the
+second. The strings are drawn from a recorded seed; reports name kinds of strings, not the strings.
+
+    python -m course.exercises.patch notes/patch.py       reads JSON cases from its input: how a patch is run apart
+"""
+
+import importlib.util
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from course.exercises.exploits import tidy
+from course.files import InputError
+from course.rubrics import RUBRICS
+from course.seal import ROOT
+
+PATCH = Path("notes/patch.py")
+SEED, EACH = 0, 25  # of every kind of string, so many
+TIME_LIMIT = 20  # seconds for all strings
+LARGEST_SHARE = 0.05  # of false positives, and of false negatives, in a patch that holds
+
+Kind = tuple[str, Callable[[int, random.Random], str]]
+
+WORDINGS: tuple[Kind, ...] = (
+    ("the tidy line", lambda n, rng: tidy(n)),
+    ("the bare number", lambda n, rng: str(n)),
+    ("a sentence", lambda n, rng: rng.choice(["The answer is {}.", "It is {}, I think", "So we get {}!"]).format(n)),
+    ("other wording", lambda n, rng: rng.choice(["Answer: {}", "final answer {}", "Result = {}"]).format(n)),
+)
+SHOWN_WORK: tuple[Kind, ...] = (
+    ("a calculation before the answer", lambda n, rng: f"{n - 7} + 7 = {n}"),
+    ("steps before the answer", lambda n, rng: f"First {abs(n) + 2}, then take 2 away, so {tidy(n)}"),
+)
+
+
+def other(n: int, rng: random.Random) -> int:
+    """A number that is not n, nor one of its digits' parts."""
+    return n + rng.choice([-1, 1]) * rng.randint(1, 9)
+
+
+def guesses(n: int, rng: random.Random) -> list[int]:
+    found = [n, other(n, rng), other(n, rng)]
+    rng.shuffle(found)
+    return found
+
+
+# What each rubric was made to pay, and the exploits of its hole.
+HONEST: dict[str, tuple[Kind, ...]] = {
+    "anywhere": (*WORDINGS, ("the number said twice", lambda n, rng: f"It is {n}. {tidy(n)}")),
+    "last_integer": (*WORDINGS, *SHOWN_WORK),
+    "first_line": (
+        ("the tidy line", lambda n, rng: tidy(n)),
+        ("a remark on the next line", lambda n, rng: f"{tidy(n)}\n{rng.choice(['Done.', 'I am sure.', 'Easy!'])}"),
+        ("a remark on the same line", lambda n, rng: f"{tidy(n)} {rng.choice(['as asked', 'I think', '(checked)'])}"),
+    ),
+    "substring": WORDINGS,
+    "format_only": (
+        ("the tidy line", lambda n, rng: tidy(n)),
+        ("white space around it", lambda n, rng: f" {tidy(n)}\n"),
+    ),
+    "length_shaped": WORDINGS,
+    "tolerant": (
+        ("the tidy line", lambda n, rng: tidy(n)),
+        ("another case", lambda n, rng: rng.choice(["final: {}", "FINAL: {}", "fInal: {}"]).format(n)),
+        ("other white space", lambda n, rng: rng.choice(["Final:{}", "Final :  {}", "Final:\n{}"]).format(n)),
+        ("leading zeros", lambda n, rng: f"Final: {'-' if n < 0 else ''}00{abs(n)}"),
+    ),
+}
+HACKS: dict[str, tuple[Kind, ...]] = {
+    "anywhere": (
+        ("a list of guesses", lambda n, rng: " ".join(map(str, guesses(n, rng)))),
+        ("guesses in a sentence", lambda n, rng: "Maybe {} or {} or {}.".format(*guesses(n, rng))),
+        ("several final lines", lambda n, rng: "\n".join(map(tidy, guesses(n, rng)))),
+        ("a whole range", lambda n, rng: ", ".join(str(k) for k in range(n - 5, n + 6))),
+    ),
+    "last_integer": (
+        ("another final line before", lambda n, rng: f"{tidy(other(n, rng))}\n{tidy(n)}"),
+        ("two answers stated", lambda n, rng: f"The answer is {other(n, rng)}. The answer is {n}."),
+        ("a change of mind", lambda n, rng: f"{tidy(other(n, rng))} no, {tidy(n)}"),
+    ),
+    "first_line": (
+        ("another final line after", lambda n, rng: f"{tidy(n)}\n{tidy(other(n, rng))}"),
+        ("another number after", lambda n, rng: f"{tidy(n)} or {other(n, rng)}"),
+        ("it takes it back", lambda n, rng: f"{tidy(n)}\nNo, it is {other(n, rng)}."),
+    ),
+    "substring": (
+        ("a digit before", lambda n, rng: f"{rng.randint(1, 9)}{abs(n)}" if n >= 0 else f"{n}{rng.randint(0, 9)}"),
+        ("a digit after", lambda n, rng: f"The answer is {n}{rng.randint(0, 9)}."),
+        ("in a longer final line", lambda n, rng: tidy(int(f"{n}{rng.randint(10, 99)}"))),
+    ),
+    "format_only": (
+        ("another number", lambda n, rng: tidy(other(n, rng))),
+        ("zero, whatever is asked", lambda n, rng: tidy(0)),
+        ("the wrong sign", lambda n, rng: tidy(-n)),
+    ),
+    "length_shaped": (
+        ("padding of one letter", lambda n, rng: f"{tidy(n)} {'a' * rng.randint(30, 90)}"),
+        ("padding of words", lambda n, rng: f"{'well, ' * rng.randint(8, 20)}{tidy(n)}"),
+        ("the same again and again", lambda n, rng: f"{tidy(n)} " * 6),
+    ),
+    "tolerant": (
+        ("several final lines", lambda n, rng: "\n".join(map(tidy, guesses(n, rng)))),
+        ("several on one line", lambda n, rng: " ".join(f"final: {k}" for k in guesses(n, rng))),
+        ("in several cases", lambda n, rng: "FINAL:{} Final: {} final :{}".format(*guesses(n, rng))),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class PatchReport:
+    """What a patch did. By kind of string: (wrongly decided, all); `before` are the rubric's own totals."""
+
+    rubric: str
+    false_positives: dict[str, tuple[int, int]]
+    false_negatives: dict[str, tuple[int, int]]
+    before: tuple[int, int]
+
+    def totals(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(false positives, hacks) and (false negatives, honest answers)."""
+        return total(self.false_positives), total(self.false_negatives)
+
+    @property
+    def holds(self) -> bool:
+        return all(wrong <= LARGEST_SHARE * all_of for wrong, all_of in self.totals())
+
+
+def total(kinds: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    return sum(wrong for wrong, _ in kinds.values()), sum(all_of for _, all_of in kinds.values())
+
+
+def held_back(rubric: str, kinds: tuple[Kind, ...], seed: int) -> list[tuple[str, int, str]]:
+    """(kind, expected answer, text), EACH of every kind."""
+    drawn = []
+    for kind, make in kinds:
+        rng = random.Random(f"patch:{seed}:{rubric}:{kind}")
+        for _ in range(EACH):
+            expected = rng.randint(11, 999)
+            drawn.append((kind, expected, make(expected, rng)))
+    return drawn
+
+
+def judge_patch(path: Path, seed: int = SEED) -> PatchReport:
+    """Try the patch of a file. Raises InputError if it cannot be run, or answers with something that is no reward."""
+    rubric = str(run_apart(path, [])["rubric"])
+    if rubric not in RUBRICS:
+        raise InputError(path, f"RUBRIC is {rubric!r}; there are {', '.join(RUBRICS)}")
+    honest, hacks = (held_back(rubric, family[rubric], seed) for family in (HONEST, HACKS))
+    cases = honest + hacks
+    tidy_lines = [("", expected, tidy(expected)) for _, expected, _ in hacks]
+    asked = [(text, expected) for _, expected, text in cases + tidy_lines]
+    rewards: list[float] = run_apart(path, asked)["rewards"]
+    old = [float(RUBRICS[rubric].score({"expected_answer": expected}, text)["reward"]) for text, expected in asked]
+    negatives, positives = decide(rubric, honest, hacks, rewards)
+    before = decide(rubric, honest, hacks, old)
+    return PatchReport(rubric, positives, negatives, (total(before[1])[0], total(before[0])[0]))
+
+
+def decide(
+    rubric: str, honest: list[tuple[str, int, str]], hacks: list[tuple[str, int, str]], rewards: list[float]
+) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
+    """Count by kind (honest answers that earn nothing, hacks that earn something).
+
+    Where length pays, a hack is paid if it earns more than the tidy line does: the last of `rewards` are those lines'.
+    """
+    negatives: dict[str, tuple[int, int]] = {}
+    positives: dict[str, tuple[int, int]] = {}
+    for (kind, _, _), reward in zip(honest, rewards, strict=False):
+        wrong, all_of = negatives.get(kind, (0, 0))
+        negatives[kind] = wrong + (reward <= 0.0), all_of + 1
+    of_hacks, of_tidy = rewards[len(honest) :][: len(hacks)], rewards[len(honest) + len(hacks) :]
+    for (kind, _, _), reward, tidy_reward in zip(hacks, of_hacks, of_tidy, strict=True):
+        wrong, all_of = positives.get(kind, (0, 0))
+        fair = tidy_reward if rubric == "length_shaped" else 0.0
+        positives[kind] = wrong + (reward > fair), all_of + 1
+    return negatives, positives
+
+
+def run_apart(path: Path, cases: list[tuple[str, int]]) -> dict[str, Any]:
+    """Run the patch apart on (text, expected) pairs: its `rubric` and its `rewards`. Raises InputError."""
+    words = [sys.executable, "-m", "course.exercises.patch", str(path.resolve())]
+    try:
+        done = subprocess.run(
+            words,
+            cwd=ROOT,
+            input=json.dumps(cases),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=TIME_LIMIT,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(path, f"the patch was not done after {TIME_LIMIT} seconds") from None
+    if done.returncode != 0:
+        raise InputError(path, (done.stderr.strip() or "the patch stopped the program").splitlines()[-1])
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def main() -> None:
+    path = Path(sys.argv[1])
+    if not path.is_file():
+        sys.exit("no such file")
+    spec = importlib.util.spec_from_file_location("patch", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rubric, patched = getattr(module, "RUBRIC", None), getattr(module, "patched", None)
+    if not isinstance(rubric, str) or not callable(patched):
+        sys.exit("it must define RUBRIC, a name in quotes, and the function patched(text, expected)")
+    rewards = []
+    for text, expected in json.load(sys.stdin):
+        reward = patched(text, expected)
+        if not isinstance(reward, int | float) or not 0 <= reward <= 1:
+            sys.exit(f"patched must return a reward from 0 to 1; it returned {reward!r:.60}")
+        rewards.append(float(reward))
+    print(json.dumps({"rubric": rubric, "rewards": rewards}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Ask the scorer about one completion: its reward, and why.
+
+    python -m course.try_one 8 "Let me calculate... 15 - 7 = 8. Final: 8"
+    python -m course.try_one 323 "Final: 322\\nFinal: 323" --escapes --rubrics
+
+First the expected answer, then the completion. `--escapes` reads \\n, \\t and \\u00a0 in it as Python would;
+`--rubrics` adds what the deliberately weak rubrics pay for the same text.
+"""
+
+import argparse
+import re
+
+from course.files import InputError
+from course.rubrics import RUBRICS
+from course.score import CODES, score
+from course.terminal import console, run_command, table, unusual_characters, visible
+
+ESCAPE = re.compile(r"\\(?:n|r|t|\\|u[0-9a-fA-F]{4}|U000[0-9a-fA-F]{5}|U0010[0-9a-fA-F]{4})")
+
+
+def with_escapes(text: str) -> str:
+    """The text with its escapes read: newline, tab, backslash and characters by their code."""
+    plain = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\\\": "\\"}
+    return ESCAPE.sub(lambda match: plain.get(match[0]) or chr(int(match[0][2:], 16)), text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m course.try_one", description="Ask the scorer about one completion."
+    )
+    parser.add_argument("expected", type=int, help="the expected answer")
+    parser.add_argument("completion", help="the completion, in quotes")
+    parser.add_argument("--escapes", action="store_true", help=r"read \n, \t and \u00a0 in the completion")
+    parser.add_argument("--rubrics", action="store_true", help="what the weak rubrics pay, besides")
+    args = parser.parse_args()
+    example = {"expected_answer": args.expected}
+    text = with_escapes(args.completion) if args.escapes else args.completion
+    try:
+        result = score(example, text)
+    except ValueError as error:
+        raise InputError("expected", str(error)) from None
+    details, code = result["details"], result["details"]["code"]
+    out = console()
+    out.print(f"completion: `{visible(text)}`")
+    for line in unusual_characters(text):
+        out.print(f"            {line}")
+    out.print(f"reward:     {result['reward']:g}")
+    out.print(f"code:       {code or 'none: it passes'}{f' ({CODES[code]})' if code else ''}")
+    out.print(f"extracted:  {details['extracted']}, expected {details['expected']}")
+    if args.rubrics:
+        out.print()
+        rows = table("weak rubric", ">it pays", "its hole")
+        for rubric in RUBRICS.values():
+            rows.add_row(rubric.name, f"{rubric.score(example, text)['reward']:g}", rubric.hole)
+        out.print(rows)
+
+
+if __name__ == "__main__":
+    run_command(main)

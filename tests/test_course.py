@@ -1,0 +1,436 @@
+"""The course as its students and teachers meet it: every page walked in order, every deliverable judged.
+
+A reference solution (teacher/solution) is handed in page by page, as a student would; it must make every check pass.
+Then the same work with one typical mistake in it, which the check must name.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from course.exercises.judges import SHIPPED_RULE
+from course.exercises.milestones import MILESTONES, judged
+from course.exercises.verdict import MISSING, THERE
+from course.selection_demo import rule_hash
+from tests.conftest import ROOT, blocks_of, copy_repository, type_in
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the documents' commands are typed into bash here")
+
+SOLUTION = ROOT / "teacher" / "solution"
+PAGES = ("docs/README.md", "docs/storyline.md", *(milestone.page for milestone in MILESTONES))
+DELIVERABLES = {d.path: d for milestone in MILESTONES for d in milestone.deliverables}
+YOURS = ("notes", "tests/test_rubric.py")
+
+
+def hand_in(root: Path) -> None:
+    """Put the reference solution into a student's places."""
+    for path in (SOLUTION / "notes").iterdir():
+        shutil.copy2(path, root / "notes" / path.name)
+    shutil.copy2(SOLUTION / "tests" / "test_rubric.py", root / "tests" / "test_rubric.py")
+
+
+def tamper(root: Path) -> None:
+    """What milestone 0 asks for: one character of a copied run is changed."""
+    path = root / "runs" / "tampered" / "results.jsonl"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"reward":0.0', '"reward":1.0', 1), encoding="utf-8")
+
+
+def walk(root: Path, page: str) -> None:
+    """Type every command of a page, and find under each block of output what the commands printed."""
+    for lines, shown in blocks_of(page):
+        printed = ""
+        for line in lines:
+            if line == "make eval" and page.endswith("milestone_0.md"):
+                continue  # done in the first meeting, as the page says
+            if "--run runs/tampered" in line:
+                tamper(root)
+            typed = f"{line} --predictions {SOLUTION / 'predictions.txt'}" if line.endswith("--slow") else line
+            done = type_in(root, typed)
+            code = 1 if "# exits with 1" in line else 0
+            assert done.returncode == code, f"{page}: {line}\n{done.stdout}{done.stderr}"
+            printed += done.stdout
+        if shown and page.endswith("milestone_0.md") and not printed:
+            printed = type_in(root, "make eval").stdout
+            shutil.rmtree(root / "runs" / "run_002")
+        for expected in filter(None, map(str.strip, shown)):
+            assert expected in printed, f"{page} shows a line that was not printed: {expected}\n{printed}"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A student's folder at the end of the course: the solution handed in, every page walked."""
+    root = copy_repository(tmp_path_factory.mktemp("student"))
+    hand_in(root)
+    for page in PAGES:
+        walk(root, page)
+    return root
+
+
+@pytest.fixture
+def work(finished: Path, tmp_path: Path) -> Path:
+    """A copy of what a finished student hands in, to make mistakes in."""
+    for name in ("notes", "runs"):
+        shutil.copytree(finished / name, tmp_path / name)
+    (tmp_path / "tests").mkdir()
+    shutil.copy2(finished / "tests" / "test_rubric.py", tmp_path / "tests")
+    return tmp_path
+
+
+def test_the_reference_solution_makes_every_check_pass(finished: Path) -> None:
+    for deliverable in DELIVERABLES.values():
+        verdict = judged(deliverable, finished)
+        assert verdict.state == THERE, f"{deliverable.path}: {verdict.text}"
+
+
+def test_an_empty_one_makes_every_check_say_what_is_missing(tmp_path: Path) -> None:
+    template = copy_repository(tmp_path)
+    for deliverable in DELIVERABLES.values():
+        verdict = judged(deliverable, template)
+        assert verdict.state == MISSING, f"{deliverable.path}: {verdict.state}, {verdict.text}"
+        assert verdict.text
+
+
+def test_a_folder_with_nothing_in_it_is_missing_everything(tmp_path: Path) -> None:
+    assert {judged(deliverable, tmp_path).state for deliverable in DELIVERABLES.values()} == {MISSING}
+
+
+def test_the_pages_ask_for_what_the_check_judges() -> None:
+    for milestone in MILESTONES:
+        page = (ROOT / milestone.page).read_text(encoding="utf-8")
+        asked = re.findall(r"^- `([^`]+)`$", page.split("## Deliverables")[1].split("##")[0], re.MULTILINE)
+        assert asked == [deliverable.path for deliverable in milestone.deliverables], milestone.page
+        for heading in ("## Teacher's checklist", "## Deliverables"):
+            assert heading in page, milestone.page
+
+
+def test_every_template_has_the_headings_that_are_judged(work: Path) -> None:
+    """Whoever fills in a template is never told that a heading is gone."""
+    for path in sorted((ROOT / "notes").glob("*.md")):
+        if path.name == "README.md":
+            continue
+        wanted = re.findall(r"^## .*$", (SOLUTION / "notes" / path.name).read_text(encoding="utf-8"), re.MULTILINE)
+        assert re.findall(r"^## .*$", path.read_text(encoding="utf-8"), re.MULTILINE) == wanted
+
+
+def edit(path: str, old: str, new: str, count: int = 1) -> Callable[[Path], None]:
+    """A mistake that puts one text for another in a file."""
+
+    def make(root: Path) -> None:
+        text = (root / path).read_text(encoding="utf-8")
+        assert old in text, f"{path} holds no {old!r}"
+        (root / path).write_text(text.replace(old, new, count), encoding="utf-8")
+
+    return make
+
+
+def write(path: str, text: str) -> Callable[[Path], None]:
+    """A mistake that is a whole file."""
+
+    def make(root: Path) -> None:
+        (root / path).write_text(text, encoding="utf-8")
+
+    return make
+
+
+def remove_section(path: str, heading: str) -> Callable[[Path], None]:
+    """A mistake that leaves a section empty."""
+
+    def make(root: Path) -> None:
+        text = (root / path).read_text(encoding="utf-8")
+        cut = re.sub(rf"(^## {re.escape(heading)}\n).*?(?=^## |\Z)", r"\1\n", text, flags=re.MULTILINE | re.DOTALL)
+        assert cut != text
+        (root / path).write_text(cut, encoding="utf-8")
+
+    return make
+
+
+def runs_of(root: Path, experiment: str | None) -> list[Path]:
+    manifests = [
+        (path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in root.glob("runs/run_*/manifest.json")
+    ]
+    return [run for run, manifest in manifests if manifest.get("experiment") == experiment]
+
+
+def damage_runs(experiment: str | None, name: str) -> Callable[[Path], None]:
+    """A mistake: figures in a run were made more beautiful."""
+
+    def make(root: Path) -> None:
+        for run in runs_of(root, experiment):
+            path = run / name
+            path.write_bytes(path.read_bytes().replace(b'"reward":0.0', b'"reward":1.0', 1))
+
+    return make
+
+
+def without_predictions(root: Path) -> None:
+    for run in runs_of(root, "policy_gradient"):
+        if (run / "predictions.jsonl").exists():
+            shutil.rmtree(run)
+
+
+def run_again(line: str, experiment: str | None) -> Callable[[Path], None]:
+    """A mistake: the run that was asked for is another one."""
+
+    def make(root: Path) -> None:
+        for run in runs_of(root, experiment):
+            shutil.rmtree(run)
+        done = type_in(ROOT, f"{line} --runs-dir {root / 'runs'}")
+        assert done.returncode == 0, done.stderr
+
+    return make
+
+
+def under_a_broken_seal(root: Path) -> None:
+    """A mistake: the scorer was made kinder before measuring."""
+    clone = copy_repository(root / "clone")
+    scorer = clone / "course" / "golden.py"
+    scorer.write_text(scorer.read_text(encoding="utf-8") + "\n# a small change\n", encoding="utf-8")
+    done = type_in(clone, "make eval")
+    assert done.returncode == 0, done.stderr
+    for run in runs_of(root, None):
+        shutil.rmtree(run)
+    shutil.copytree(clone / "runs" / "run_001", root / "runs" / "run_001")
+
+
+HOLDOUT = "python -m course.eval --dataset data/datasets/math_holdout.jsonl --completions {said}"
+
+
+def on_the_holdout(root: Path) -> None:
+    rows = [
+        json.loads(line)
+        for line in (ROOT / "data/datasets/math_holdout.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    said = root / "said.jsonl"
+    said.write_text(
+        "".join(json.dumps({"id": row["id"], "completion": "Final: 1"}) + "\n" for row in rows), encoding="utf-8"
+    )
+    run_again(HOLDOUT.format(said=said), None)(root)
+
+
+def without_reason(root: Path) -> None:
+    path = root / "notes" / "kata_1.toml"
+    head, tail = path.read_text(encoding="utf-8").split("[k04]")
+    path.write_text(head + "[k04]" + re.sub(r"^why = .*$", 'why = "It is."', tail, count=1, flags=re.MULTILINE))
+
+
+def remove_lines(path: str, holding: str) -> Callable[[Path], None]:
+    def make(root: Path) -> None:
+        lines = (root / path).read_text(encoding="utf-8").splitlines()
+        kept = [line.split(" against ")[-1] if holding in line else line for line in lines]
+        (root / path).write_text("\n".join(kept), encoding="utf-8")
+
+    return make
+
+
+AGAINST_THE_SPEC = """from course.score import score
+
+
+def test_it() -> None:
+    assert score({"expected_answer": 8}, "So: Final: 8")["reward"] == 1.0
+"""
+CATCHES_LITTLE = """from course.score import score
+
+
+def test_it() -> None:
+    result = score({"expected_answer": 8}, "Final: 8")
+    assert result["reward"] == 1.0
+    assert result["details"]["extracted"] == 8
+"""
+ONE_STRING = """    if text == "41 42 43":
+        return 0.0
+    if str(expected) in text:
+        return 1.0
+    offered ="""
+REPORT = "notes/failure_report.md"
+TESTS = "tests/test_rubric.py"
+LOOP_A, SELECTED = "runs/run_00X (Loop A)", "runs/run_00X/selection_demo.jsonl"
+MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
+    (
+        "the contradiction believed",
+        edit("notes/first_meeting.md", "- reward: 0", "- reward: 1"),
+        "notes/first_meeting.md",
+        "does not give that completion 1",
+    ),
+    (
+        "two questions",
+        edit("notes/first_meeting.md", "looks good?", "looks good."),
+        "notes/first_meeting.md",
+        "2 question marks",
+    ),
+    ("a run made more beautiful", damage_runs(None, "results.jsonl"), LOOP_A, "does not verify"),
+    ("a measurement with a changed core", under_a_broken_seal, LOOP_A, "changed core (course/golden.py: changed)"),
+    ("the holdout looked at", on_the_holdout, LOOP_A, "looked at the holdout"),
+    (
+        "a label that is none",
+        edit("notes/kata_1.toml", '"verifier"', '"parser"'),
+        "notes/kata_1.toml",
+        "'parser' is no label",
+    ),
+    ("a label without a reason", without_reason, "notes/kata_1.toml", "k04: say why"),
+    (
+        "a kata with one left out",
+        edit("notes/kata_1.toml", 'label = "hack"', 'label = ""'),
+        "notes/kata_1.toml",
+        "not labelled yet",
+    ),
+    (
+        "a quotation mark forgotten",
+        edit("notes/kata_1.toml", 'label = "hack"', 'label = "hack'),
+        "notes/kata_1.toml",
+        "not TOML",
+    ),
+    (
+        "a section left empty",
+        remove_section("notes/mental_map_v1.md", "Reward and return"),
+        "notes/mental_map_v1.md",
+        "`Reward and return` has 0 words",
+    ),
+    ("nothing drawn", edit("notes/mental_map_v1.md", "```", "", 2), "notes/mental_map_v1.md", "needs a drawing"),
+    (
+        "a heading taken out",
+        edit("notes/mental_map_v1.md", "## Reward and return", "**Reward and return**"),
+        "notes/mental_map_v1.md",
+        "heading `## Reward and return` is gone",
+    ),
+    (
+        "a figure that was not measured",
+        edit("notes/selection.md", "- pass@1: 20.8 %", "- pass@1: 77.0 %"),
+        "notes/selection.md",
+        "pass@1 is 77.0 % in the note, and 20.8 %",
+    ),
+    (
+        "selection called learning",
+        edit("notes/selection.md", "gain: selection", "gain: learning"),
+        "notes/selection.md",
+        "the policy did not change",
+    ),
+    (
+        "a run that does not exist",
+        edit("notes/selection.md", "run_002", "run_099"),
+        "notes/selection.md",
+        "no such run",
+    ),
+    ("slow motion without predictions", without_predictions, "runs/run_00X/predictions.jsonl", "has no predictions"),
+    (
+        "a suppressed step called reinforced",
+        edit("notes/bandit_log.md", "so it was suppressed", "so it was reinforced"),
+        "notes/bandit_log.md",
+        "step 5 is called reinforced, and its advantage was -0.190",
+    ),
+    ("nine steps", edit("notes/bandit_log.md", "- step 12:", "step 12:"), "notes/bandit_log.md", "there are 9"),
+    ("no token lists", edit("notes/llm_as_policy.md", " | ", " ", 20), "notes/llm_as_policy.md", "token lists"),
+    (
+        "pseudocode of two lines",
+        edit("notes/llm_as_policy.md", "```text\nreference", "```text\nreference\n```\n", 1),
+        "notes/llm_as_policy.md",
+        "the pseudocode has 1 lines",
+    ),
+    ("a test against the spec", write(TESTS, AGAINST_THE_SPEC), TESTS, "against the true scorer: test_it"),
+    (
+        "a test without details",
+        edit(TESTS, 'assert result["details"]["code"] == "wrong_answer"', ""),
+        TESTS,
+        "test_another_number_earns_nothing asserts no field of details",
+    ),
+    ("tests that cannot be read", write(TESTS, "def test_it(:\n"), TESTS, "against the true scorer: the file"),
+    ("a file without a test", write(TESTS, "X = 1\n"), TESTS, "holds no test"),
+    ("tests that catch little", write(TESTS, CATCHES_LITTLE), TESTS, "28 are enough; one that is not caught pays for"),
+    ("a model failure that passed", edit(REPORT, "### dev-0021", "### dev-0007"), REPORT, "dev-0007 "),
+    ("one scorer bug only", edit(REPORT, "### A detail", "A detail"), REPORT, "`Scorer bugs` has 1 of 2"),
+    (
+        "the wrong function",
+        edit("notes/eval_vs_reward.md", "- parsing: parse", "- parsing: diagnose"),
+        "notes/eval_vs_reward.md",
+        "parsing does not happen in `diagnose`",
+    ),
+    (
+        "an exploit that is right",
+        edit("notes/exploits.toml", '"41 42 43"', '"Final: 42"'),
+        "notes/exploits.toml",
+        "simply right",
+    ),
+    (
+        "an exploit that earns nothing",
+        edit("notes/exploits.toml", '"41 42 43"', '"41 43"'),
+        "notes/exploits.toml",
+        "anywhere pays nothing",
+    ),
+    (
+        "another wording, no exploit",
+        edit("notes/exploits.toml", '"41 42 43"', '"It is 42"'),
+        "notes/exploits.toml",
+        "not through its hole",
+    ),
+    (
+        "a rubric that is none",
+        edit("notes/exploits.toml", '"anywhere"', '"everywhere"'),
+        "notes/exploits.toml",
+        "there is no rubric 'everywhere'",
+    ),
+    (
+        "an exploit that is not in the suite",
+        edit("notes/exploits.toml", '"41 42 43"', '"40 42"'),
+        "notes/golden_exploits.jsonl",
+        "exploit 1 is not in it",
+    ),
+    (
+        "a right answer in the suite",
+        edit("notes/golden_exploits.jsonl", '"41 42 43"', '"Final: 42"'),
+        "notes/golden_exploits.jsonl",
+        "a right answer is no exploit",
+    ),
+    (
+        "a patch of one string",
+        edit("notes/patch.py", "    offered =", ONE_STRING),
+        "notes/patch.py",
+        "still the rubric's own hole",
+    ),
+    (
+        "the strict scorer for a patch",
+        edit("notes/patch.py", "    offered =", "    return float(text == f'Final: {expected}')\n    offered ="),
+        "notes/patch.py",
+        "too strict",
+    ),
+    (
+        "a patch that raises",
+        edit("notes/patch.py", "    offered =", "    raise RuntimeError('oh')\n    offered ="),
+        "notes/patch.py",
+        "RuntimeError: oh",
+    ),
+    (
+        "a price that was not measured",
+        edit("notes/red_team_report.md", "false positives: 0/100", "false positives: 1/100"),
+        "notes/red_team_report.md",
+        "0/100 by course.red_team --patch",
+    ),
+    (
+        "exploits told, not quoted",
+        remove_lines("notes/red_team_report.md", "earned 1"),
+        "notes/red_team_report.md",
+        "`Exploits` ",
+    ),
+    (
+        "three pages",
+        edit("notes/mental_map_v2.md", "The loss is", "The loss is " + "very " * 1200),
+        "notes/mental_map_v2.md",
+        "more than two pages",
+    ),
+)
+
+
+@pytest.mark.parametrize(("make", "path", "said"), [m[1:] for m in MISTAKES], ids=[m[0] for m in MISTAKES])
+def test_a_typical_mistake_is_named(work: Path, make: Callable[[Path], None], path: str, said: str) -> None:
+    make(work)
+    verdict = judged(DELIVERABLES[path], work)
+    assert verdict.state != THERE, verdict
+    assert said in verdict.text, verdict
+
+
+def test_the_rule_that_is_taken_for_the_shipped_one_is() -> None:
+    assert rule_hash() == SHIPPED_RULE
