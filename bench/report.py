@@ -18,7 +18,8 @@ from selenium import webdriver
 from course.eval import evaluate
 from course.files import InputError, to_json
 from course.golden import check_golden
-from course.report import look_at, page
+from course.report import page
+from course.seen import look_at
 from course.terminal import console, run_command, table
 from tests.browser import NoBrowserError, chromium, open_page
 

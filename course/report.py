@@ -10,17 +10,17 @@ the runs and never into one, because a run is sealed.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from course import stats
-from course.files import InputError, read_json, reason_of, write_whole
+from course.files import InputError, write_whole
 from course.locked_room import Answer, Refusal, judge, sentence, value_at
-from course.measurement import REASONS, describe_sampling, verify
+from course.measurement import REASONS
 from course.page import code_of, picture, render, rows_of, spell, tables_of
-from course.runs import RESULTS, SUMMARY, Result, is_run, load_manifest, looks_line, parse_result
+from course.runs import is_run, looks_line
+from course.seen import Seen, checks_of, facts_of, look_at, rates_of, side_by_side
 from course.terminal import DONE, FOUND, console, p_value, percent, run_command, typed
 
 LISTED = 50  # findings of a verification that are listed
@@ -57,68 +57,6 @@ PICTURES = {
     "thick one for their mean.",
     "frontier": "What each leash earns, by the rubric and by the strict scorer, against the KL from π0.",
 }
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One run, as far as it can be read; a damaged one is shown too, and its damage first."""
-
-    path: Path
-    name: str
-    manifest: dict[str, Any]
-    wrong: list[str]
-    remarks: list[str]
-    results: list[Result]
-    unreadable: int  # lines of the results that are no results
-    summary: Any
-
-    def at(self, *keys: str) -> Any:
-        return value_at(self.manifest, keys)
-
-
-def look_at(run: Path) -> Seen:
-    """Read and verify a run. Raises InputError if the folder is no run at all."""
-    if not is_run(run):
-        load_manifest(run)  # says what is missing
-    try:
-        manifest = load_manifest(run)
-        wrong, remarks = verify(run)
-    except InputError as error:
-        manifest, wrong, remarks = {}, [str(error)], []
-    try:
-        summary = read_json(run / SUMMARY) if (run / SUMMARY).is_file() else None
-    except InputError:
-        summary = None  # verifying has said so
-    results, unreadable = read_results(run / RESULTS)
-    return Seen(run, run.resolve().name, manifest, wrong, remarks, results, unreadable, summary)
-
-
-def read_results(path: Path) -> tuple[list[Result], int]:
-    """The results that can be read, and how many lines cannot. Raises InputError."""
-    results, unreadable = [], 0
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                try:
-                    results.append(parse_result(line))
-                except ValueError:
-                    unreadable += 1
-    except FileNotFoundError:
-        pass  # a demo's run holds none
-    except OSError as error:
-        raise InputError(path, reason_of(error)) from None
-    return results, unreadable
-
-
-def rates_of(results: Sequence[Result]) -> dict[str, Any] | None:
-    """The statistics of some results, remade from them; None if there are none."""
-    if not results:
-        return None
-    tally = stats.Tally()
-    for result in results:
-        code = code_of(result)
-        tally.add(result.id, result.reward, None if code == "passed" else code)
-    return tally.summary()
 
 
 def headline(found: dict[str, Any], loop: object) -> str:
@@ -162,80 +100,6 @@ def what_to_look_at(run: Seen, found: dict[str, Any] | None) -> list[str]:
     if isinstance(looks, int):
         hints.append(" ".join(looks_line(looks).split("\n")))
     return hints
-
-
-def checks_of(run: Seen) -> list[tuple[str, str, str]]:
-    """How far the run can be trusted: (what was checked, `good`, `bad` or `unknown`, in words)."""
-    gate, sealed, clean = run.at("golden"), run.at("core", "sealed"), run.at("circumstances", "tree_clean")
-    if run.wrong:
-        verified = ("bad", f"tampered or damaged, {len(run.wrong)} findings")
-    elif run.remarks:
-        verified = ("good", "sound: every hash fits, and what could be remade agrees")
-    elif run.results:
-        verified = ("good", "sound: every hash fits, every score and the summary were remade and agree")
-    else:
-        verified = ("good", "sound: every hash fits; there are no completions to score again")
-    golden = ("unknown", "not recorded: this kind of run does not pass through it")
-    if isinstance(gate, dict):
-        errors = {key: many for key, many in gate.items() if key not in ("cases", "sha256")}
-        failed = any(errors.values())
-        counted = ", ".join(f"{many} {key.replace('_', ' ')}" for key, many in errors.items())
-        word = "failed" if failed else "passed"
-        golden = ("bad" if failed else "good", f"{word}, {spell(gate.get('cases'))} cases: {counted}")
-    seal = ("good", "whole") if sealed is True else ("bad", f"broken: {spell(run.at('core', 'broken'))}")
-    tree = ("good", "clean") if clean is True else ("bad", "it had changes that were not committed")
-    return [
-        ("Verification", *verified),
-        ("Golden gate", *golden),
-        ("Seal on the core", *(("unknown", "not recorded") if sealed is None else seal)),
-        ("Working tree", *(("unknown", "not recorded") if clean is None else tree)),
-    ]
-
-
-def facts_of(run: Seen) -> dict[str, str]:
-    """Where a run comes from, as its manifest says; what it does not hold is left out."""
-    change, broken = run.at("change"), run.at("core", "broken")
-    sampling = None
-    if "sampling" in run.manifest:
-        try:
-            sampling = describe_sampling(run.manifest)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            sampling = run.at("sampling")
-    facts = {
-        "loop and knob": f"{run.at('loop')}, {run.at('knob')}" if run.at("loop") else None,
-        "experiment": run.at("experiment"),
-        "declared change": f"{run.at('change', 'declared')} (since {run.at('change', 'parent')})" if change else "none",
-        "note": run.at("note"),
-        "data set": run.at("dataset"),
-        "data sets": run.at("data"),
-        "prompts": run.at("prompts_sha256"),
-        "completions": run.at("completions"),
-        "scorer": run.at("scorer"),
-        "golden cases": run.at("golden", "sha256"),
-        "policy": run.at("policy"),
-        "sampling": sampling,
-        "sampling, all settings": run.at("sampling"),
-        "selection": run.at("selection"),
-        "settings and seeds": run.at("settings"),
-        "core": run.at("core", "sha256"),
-        "core, changed": broken or None,
-        "commit": run.at("circumstances", "commit"),
-        "versions": run.at("circumstances", "versions"),
-        "Python": run.at("circumstances", "python"),
-        "platform": run.at("circumstances", "platform"),
-        "made at": run.at("circumstances", "time"),
-        "made by": run.at("circumstances", "command"),
-        "files": run.at("files"),
-        "seal of the run": run.at("seal"),
-    }
-    return {name: spell(value) for name, value in facts.items() if value is not None}
-
-
-def side_by_side(facts: Sequence[Mapping[str, str]]) -> list[tuple[str, list[str], bool]]:
-    """The facts of one run or two: (name, one text for each run, whether they differ)."""
-    names = dict.fromkeys(name for one in facts for name in one)
-    rows = [(name, [one.get(name, "not recorded") for one in facts]) for name in names]
-    return [(name, values, len(set(values)) > 1) for name, values in rows]
 
 
 def bars_of(found: Sequence[dict[str, Any]], codes: Sequence[str], meanings: Sequence[str]) -> list[dict[str, Any]]:
@@ -354,11 +218,11 @@ def place_for(out: Path | None, runs: Sequence[Path]) -> Path:
     """Where the page goes: beside the last run, or where it was asked for. Raises InputError if that is in a run."""
     name = "_".join(["report", *(run.resolve().name for run in runs)]) + ".html"
     last = runs[-1]
-    beside = last.parent if last.name not in ("", "..") else last.resolve().parent
-    place = beside / name if out is None else out
-    for folder in place.resolve().parents:
-        if is_run(folder):
-            raise InputError(place, f"{folder.name} is a run, which is sealed: write the page outside of it")
+    folder = last.parent if last.name not in ("", "..") else last.resolve().parent
+    place = folder / name if out is None else out
+    for above in place.resolve().parents:
+        if is_run(above):
+            raise InputError(place, f"{above.name} is a run, which is sealed: write the page outside of it")
     return place
 
 

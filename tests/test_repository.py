@@ -26,7 +26,7 @@ NOT_RUN = {"make test", "make check", "make bench", "make seal", ". .venv/bin/ac
 
 PLUMBING = {"files", "terminal"}
 LEAVES = {"score", "stats", "runs", "datasets", "rubrics", "pictures"}
-SHARED = {"measurement", "golden", "seal", "bandit", "exercises", "locked_room", "page"}
+SHARED = {"measurement", "golden", "seal", "bandit", "exercises", "locked_room", "page", "seen"}
 
 
 def course_files() -> list[Path]:

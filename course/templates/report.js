@@ -204,7 +204,7 @@
     if (event.key === "/" && document.activeElement !== search) {
       event.preventDefault();
       search.focus();
-    } else if (event.key === "Escape") {
+    } else if (event.key === "Escape" && !clear.hidden) {
       clearAll();
     }
   });
