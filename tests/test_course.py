@@ -504,4 +504,4 @@ def test_milestone_4_says_what_the_tests_do_not_catch(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "6 of 35" in done.stdout
     assert "- pays for `Final: 0323`" in done.stdout
-    assert "test_the_bare_number_earns_nothing    yes               yes" in done.stdout
+    assert re.search(r"test_the_bare_number_earns_nothing +yes +yes", done.stdout)
