@@ -92,11 +92,12 @@ def checks_of(run: Seen) -> list[tuple[str, str, str]]:
         verified = ("good", "sound: every hash fits; there are no completions to score again")
     golden = ("unknown", "not recorded: this kind of run does not pass through it")
     if isinstance(gate, dict):
-        errors = {key: many for key, many in gate.items() if key not in ("cases", "sha256")}
+        errors = {key: many for key, many in gate.items() if key not in ("cases", "yours", "sha256")}
         failed = any(errors.values())
         counted = ", ".join(f"{many} {key.replace('_', ' ')}" for key, many in errors.items())
         word = "failed" if failed else "passed"
-        golden = ("bad" if failed else "good", f"{word}, {spell(gate.get('cases'))} cases: {counted}")
+        yours = f" ({spell(gate['yours'])} of them yours)" if gate.get("yours") else ""
+        golden = ("bad" if failed else "good", f"{word}, {spell(gate.get('cases'))} cases{yours}: {counted}")
     seal = ("good", "whole") if sealed is True else ("bad", f"broken: {spell(run.at('core', 'broken'))}")
     tree = ("good", "clean") if clean is True else ("bad", "it had changes that were not committed")
     return [

@@ -10,14 +10,18 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from course.exercises.judges import SHIPPED_RULE
+from course.exercises.katas import load_items
 from course.exercises.milestones import MILESTONES, judged
 from course.exercises.verdict import MISSING, THERE, WRONG
+from course.policy.sample import MAX_NEW_TOKENS
+from course.rubrics import RUBRICS
 from course.selection_demo import rule_hash
-from tests.conftest import ROOT, Command, blocks_of, copy_repository, type_in
+from tests.conftest import DEV, ROLLOUTS, ROOT, Command, blocks_of, copy_repository, type_in
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the documents' commands are typed into bash here")
 
@@ -505,3 +509,57 @@ def test_milestone_4_says_what_the_tests_do_not_catch(tmp_path: Path) -> None:
     assert "6 of 35" in done.stdout
     assert "- pays for `Final: 0323`" in done.stdout
     assert re.search(r"test_the_bare_number_earns_nothing +yes +yes", done.stdout)
+
+
+def test_what_the_pages_quote_in_passing_was_measured(command: Command, tmp_path: Path) -> None:
+    """Figures in prose; those in blocks of output are held against the output when the pages are walked."""
+    words = ("--runs-dir", tmp_path)
+
+    def summary_of(module: str, *more: object) -> Any:
+        assert command(module, *more, *words).code == 0
+        return json.loads((sorted(tmp_path.glob("run_*"))[-1] / "summary.json").read_text(encoding="utf-8"))
+
+    frozen = summary_of("course.eval", "--dataset", DEV, "--completions", ROLLOUTS)
+    selected = summary_of("course.selection_demo")["selection"]["curve"][-1]
+    variance = {
+        (row["chance_right"], row["rewards"]): row for row in summary_of("course.bandit_train")["gradient_variance"]
+    }
+    mdp = summary_of("course.toy_mdp")
+    sweep = summary_of("course.kl_tradeoff_demo")["sweep"]
+    rewards = [row["mean_reward"] for row in sweep]
+    coded = frozen["failures"]
+    shifted = variance[0.2, "1 and 2"]
+    late = variance[0.9, "0 and 1"]
+    holds = {
+        "milestone_0.md": {
+            "with 200 problems": frozen["examples"] == 200,
+            "from 15 % to 26 %": [round(100 * bound) for bound in frozen["pass_at_1_interval"]] == [15, 26],
+            "two thirds never say": round(3 * coded["missing_prefix"] / sum(coded.values())) == 2,
+            "Ten scored examples": len(load_items(1)) == 10,
+        },
+        "milestone_0_5.md": {
+            "77 % less than 84 %": [round(100 * selected[key]) for key in ("pass_at_k", "equal_prompts")] == [77, 84],
+        },
+        "milestone_1.md": {
+            "no baseline is quieter": late["none"] < min(late["running"], late["batch"]),
+            "all the difference": shifted["none"] > 10 * shifted["running"],
+        },
+        "milestone_2.md": {
+            "On all twenty seeds": mdp["first_step_by_immediate"] == [0.5] * 20,
+            "or at 16 tokens": MAX_NEW_TOKENS == 16,
+        },
+        "milestone_3.md": {
+            "The reward only ever rises": rewards == sorted(rewards),
+        },
+        "milestone_5.md": {"Seven rubrics": len(RUBRICS) == 7, "Eight texts": len(load_items(2)) == 8},
+        "../teacher/model_answers.md": {
+            "more than tenfold if all rewards are shifted up": shifted["none"] > 10 * shifted["running"],
+            "on twenty seeds of twenty": len(mdp["first_step_by_immediate"]) == 20,
+            "is best at beta 0.3": max(sweep, key=lambda row: row["true_value"])["beta"] == 0.3,
+        },
+    }
+    for page, quoted in holds.items():
+        text = " ".join((ROOT / "docs" / page).read_text(encoding="utf-8").split())
+        for phrase, measured in quoted.items():
+            assert phrase in text, f"{page} no longer says: {phrase}"
+            assert measured, f"{page} says what was not measured: {phrase}"

@@ -13,6 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from course.files import sha256
+from course.golden import GoldenReport, check_golden
 from course.page import TEMPLATES, source_hash, spell, tables_of
 from course.runs import MANIFEST, seal_manifest
 from course.terminal import visible
@@ -140,6 +141,15 @@ def test_the_page_says_what_was_measured(evaluate: Evaluate, page: Page) -> None
         "it never says `Final:`",
     ):
         assert words in text, words
+
+
+def test_a_gate_with_cases_of_ones_own_is_no_failure(
+    evaluate: Evaluate, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = check_golden().counts()
+    monkeypatch.setattr(GoldenReport, "counts", lambda self: {**counts, "yours": 3})
+    text = text_of(page(evaluate()))
+    assert "Golden gate passed, 191 cases (3 of them yours): 0 false positives" in text
 
 
 def test_the_page_stands_alone(evaluate: Evaluate, page: Page) -> None:
