@@ -57,7 +57,7 @@ def judged(deliverable: Deliverable, root: Path) -> Verdict:
     try:
         return deliverable.judge(root)
     except InputError as error:
-        return wrong(str(error).replace(f"{root}{os.sep}", ""))
+        return wrong(str(error).replace(f"{root}{os.sep}", "").removeprefix(f"{deliverable.path}: "))
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # a file that was forged by hand, say
         return wrong(f"it cannot be read: {error!r}")
 

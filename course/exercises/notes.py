@@ -6,6 +6,7 @@ itself. Figures are different: those that a note quotes from a run are held agai
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,7 +57,7 @@ def judge_note(
             if problem:
                 return wrong(problem)
     except InputError as error:
-        return wrong(str(error).replace(f"{root}/", ""))
+        return wrong(str(error).replace(f"{root}{os.sep}", "").removeprefix(f"notes/{name}: "))
     return there(f"{sum(words.values())} words")
 
 
