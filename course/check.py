@@ -70,20 +70,30 @@ def gather(root: Path, milestones: list[Milestone]) -> list[tuple[Milestone, Del
 
 
 def print_progress(out: Console, root: Path, found: list[tuple[Milestone, Deliverable, Verdict]]) -> None:
-    rows = table("milestone", "deliverable", "state", "what")
-    last = ""
+    """A line for each deliverable. No table: what is to be typed must not be broken by a narrow column."""
+    wide = max(len(deliverable.path) for _, deliverable, _ in found)
+    last = None
     for milestone, deliverable, verdict in found:
-        name = "" if milestone.name == last else f"{milestone.name}  {milestone.title}"
-        rows.add_row(name, deliverable.path, verdict.state, verdict.text)
-        last = milestone.name
-    out.print(rows)
+        if milestone != last:
+            out.print(f"{milestone.name}  {milestone.title}")
+        last = milestone
+        out.print(f"   {verdict.state:8} {deliverable.path:{wide}}  {verdict.text}")
     states = [verdict.state for _, _, verdict in found]
     counts = (f"{states.count(state)} {state}" for state in (THERE, MISSING, WRONG))
     out.print(f"\n{', '.join(counts)}, of {len(states)}. The core's seal: {seal_line(root)}.")
-    following = next((row for row in found if row[2].state != THERE), None)
-    if following:
-        milestone, deliverable, _ = following
-        out.print(f"Next: {deliverable.how}   ({milestone.page} says what for)")
+    out.print(f"Next: {what_is_next(found)}")
+
+
+def what_is_next(found: list[tuple[Milestone, Deliverable, Verdict]]) -> str:
+    """The first thing that is missing or wrong; or, when all is there, the page that follows."""
+    for milestone, deliverable, verdict in found:
+        if verdict.state == MISSING:
+            return f"{deliverable.how}   ({milestone.page} says what for)"
+        if verdict.state == WRONG:
+            return f"put right {deliverable.path}   ({milestone.page})"
+    pages = [milestone.page for milestone in MILESTONES]
+    following = pages.index(found[-1][0].page) + 1
+    return f"read {pages[following]}" if following < len(pages) else "read docs/transfer.md"
 
 
 def print_tests(out: Console, report: TestReport) -> None:

@@ -13,14 +13,25 @@ graded only when it has a label, a reason and a fix.
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-from course.exercises.katas import LABELS, Answer, Item, answers_path, grade, load_answers, load_items, load_solutions
+from course.exercises.katas import (
+    FEWEST_WORDS,
+    LABELS,
+    Answer,
+    Item,
+    answers_path,
+    grade,
+    load_answers,
+    load_items,
+    load_solutions,
+)
 from course.files import InputError, write_whole
 from course.seal import ROOT
-from course.terminal import DONE, FOUND, console, run_command, table, visible
+from course.terminal import DONE, FOUND, INTERRUPTED, console, run_command, table, visible
 
 KATAS = (1, 2)
 
@@ -45,6 +56,7 @@ def show_labels(out: Console) -> None:
     for label, meaning in LABELS.items():
         rows.add_row(label, meaning)
     out.print(rows)
+    out.print("The instrument is not always the scorer that the course ships: its written rule says what it should do.")
 
 
 def as_toml(answers: dict[str, Answer]) -> bytes:
@@ -62,17 +74,24 @@ def as_toml(answers: dict[str, Answer]) -> bytes:
     ).encode()
 
 
-def ask(out: Console, item: Item) -> Answer:
-    """One answer from the terminal. Raises InputError when the terminal is closed."""
-    while True:
-        try:
-            answer = Answer(input("label: ").strip(), input("why:   ").strip(), input("fix:   ").strip())
-        except EOFError:
-            raise InputError("--answer", "the terminal was closed; what was answered before is kept") from None
-        lacks = answer.lacks()
-        if lacks is None:
-            return answer
-        out.print(f"{lacks}. Once more, {item.id}:")
+def ask(out: Console) -> Answer:
+    """One answer from the terminal, each part asked for until it will do. Raises InputError at the terminal's end."""
+
+    def part(prompt: str, answer_with: Callable[[str], Answer]) -> str:
+        while True:
+            text = input(prompt).strip()
+            lacks = answer_with(text).lacks()
+            if lacks is None:
+                return text
+            out.print(f"       {lacks}")
+
+    enough = "enough " * FEWEST_WORDS
+    try:
+        label = part("label: ", lambda text: Answer(text.lower(), enough, "a fix")).lower()
+        why = part("why:   ", lambda text: Answer(label, text, "a fix"))
+        return Answer(label, why, part("fix:   ", lambda text: Answer(label, why, text)))
+    except EOFError:
+        raise InputError("--answer", "the terminal was closed; what was answered before is kept") from None
 
 
 def show_grade(out: Console, key: str, answer: Answer, right: bool, kata: int) -> None:
@@ -110,7 +129,13 @@ def main() -> int:
         if answers[item.id].lacks() is None:
             continue
         show_item(out, item, with_panel=kata == 2)
-        answers[item.id] = ask(out, item)
+        try:
+            answers[item.id] = ask(out)
+        except KeyboardInterrupt:
+            out.print(
+                f"\nStopped. What you answered is kept in {shown}; python -m course.kata{again} --answer goes on."
+            )
+            return INTERRUPTED
         write_whole(path, as_toml(answers))
         show_grade(out, item.id, answers[item.id], grade(answers, kata)[item.id], kata)
     out.print(f"\nAll answered; they are in {shown}. Next: python -m course.kata{again} --grade")

@@ -46,6 +46,14 @@ def sealed_hash(name: str, data: bytes) -> str:
     return sha256(YOURS.sub(b"", data, count=1) if name == HAS_A_REGION else data)
 
 
+def region_sha256(path: Path) -> str:
+    """Identifies the student's rule: the hash of all that stands between the marks. Raises InputError without marks."""
+    parts = re.split(rb"^# (?:>>>|<<<) yours to edit\r?\n", read_bytes(path), flags=re.MULTILINE)
+    if len(parts) != 3:
+        raise InputError(path, "the two marks around the part that is yours are gone")
+    return sha256(parts[1].replace(b"\r\n", b"\n"))
+
+
 def check_seal(root: Path = ROOT) -> SealState:
     """Compare the core with its seal. Raises InputError if there is no seal to read."""
     path = root / "course" / "seal.json"

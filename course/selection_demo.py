@@ -22,12 +22,13 @@ import numpy as np
 from course import stats
 from course.bandit import DATASET, PACK
 from course.datasets import CompletionsFile, Dataset, check_sidecar, load_dataset, load_sidecar
-from course.files import InputError, sha256, to_json_lines, to_pretty_json, write_whole
+from course.files import InputError, to_json_lines, to_pretty_json, write_whole
 from course.golden import check_golden, print_report
 from course.measurement import experiment, measure, provenance
 from course.pictures import COLOURS, new_figure, png
 from course.rubrics import RUBRICS
 from course.runs import RESULTS, SUMMARY, Result, RunWriter, add_run_options, earlier_looks, looks_line, result_line
+from course.seal import region_sha256
 from course.terminal import DONE, FOUND, console, percent, run_command, table, typed, visible
 
 STRICT = "strict"
@@ -67,12 +68,6 @@ class Choice:
     code: str | None
     rewards: list[float]
     codes: list[str | None]
-
-
-def rule_hash() -> str:
-    """Identifies the rule: the hash of all that stands between the marks, helpers included."""
-    source = Path(__file__).read_text(encoding="utf-8")
-    return sha256(source.split("# >>> yours to edit\n", 1)[1].split("# <<< yours to edit\n", 1)[0].encode())
 
 
 def load_pack(dataset: Dataset, completions: CompletionsFile) -> dict[str, list[Result]]:
@@ -246,7 +241,7 @@ def main() -> int:
     of_chosen = {key: value for key, value in tally.summary().items() if not key.startswith("pass_at")}
     picture = draw(curve)
     looks = earlier_looks(dataset.prompts_sha256, args.runs_dir) if dataset.split == "holdout" else None
-    selection = {"rule": rule_hash(), "n": n, "select_with": args.select_with}
+    selection = {"rule": region_sha256(Path(__file__)), "n": n, "select_with": args.select_with}
     if args.plot:
         write_whole(args.plot, picture)
     with RunWriter(args.runs_dir) as run:
@@ -295,6 +290,9 @@ def report(found: dict[str, Any], choices: list[Choice], select_with: str) -> No
     names = (("pass@1", "pass_at_1"), (f"pass@{n}", "pass_at_n"), (f"pass^{n} (all right)", "pass_hat_n"))
     out.print("\n" + "   ".join(f"{name} {percent(found[key])}" for name, key in names))
     never, matters = found["never_right"], found["selection_can_matter"]
+    most = found["curve"][-1]["k"]
+    if n < most:
+        out.print(f"(pass@{n} is estimated from all {most} samples of the pack; chosen was from the first {n}.)")
     out.print(f"Selection can matter for {percent(matters)} of the prompts.")
     out.print(f"For {percent(never)} none of the {n} samples is right.\n")
     rows = table(">k", ">pass@k", ">1-(1-p)^k", ">pass^k")

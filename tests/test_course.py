@@ -20,7 +20,7 @@ from course.exercises.milestones import MILESTONES, judged
 from course.exercises.verdict import MISSING, THERE, WRONG
 from course.policy.sample import MAX_NEW_TOKENS
 from course.rubrics import RUBRICS
-from course.selection_demo import rule_hash
+from course.seal import region_sha256
 from tests.conftest import DEV, ROLLOUTS, ROOT, Command, blocks_of, copy_repository, type_in
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the documents' commands are typed into bash here")
@@ -92,6 +92,7 @@ def test_the_reference_solution_makes_every_check_pass(finished: Path) -> None:
         assert verdict.state == THERE, f"{deliverable.path}: {verdict.text}"
 
 
+@pytest.mark.usefixtures("shipped")
 def test_an_empty_one_makes_every_check_say_what_is_missing(tmp_path: Path) -> None:
     template = copy_repository(tmp_path)
     for deliverable in DELIVERABLES.values():
@@ -113,7 +114,8 @@ def test_the_pages_ask_for_what_the_check_judges() -> None:
             assert heading in page, milestone.page
 
 
-def test_every_template_has_the_headings_that_are_judged(work: Path) -> None:
+@pytest.mark.usefixtures("shipped")
+def test_every_template_has_the_headings_that_are_judged() -> None:
     """Whoever fills in a template is never told that a heading is gone."""
     for path in sorted((ROOT / "notes").glob("*.md")):
         if path.name == "README.md":
@@ -436,8 +438,9 @@ def test_a_typical_mistake_is_named(work: Path, make: Callable[[Path], None], pa
     assert said in verdict.text, verdict
 
 
+@pytest.mark.usefixtures("shipped")
 def test_the_rule_that_is_taken_for_the_shipped_one_is() -> None:
-    assert rule_hash() == SHIPPED_RULE
+    assert region_sha256(ROOT / "course" / "selection_demo.py") == SHIPPED_RULE
 
 
 def classroom(finished: Path, folder: Path) -> Path:
@@ -494,6 +497,7 @@ def test_the_check_for_a_script(finished: Path) -> None:
     assert (found["seal"], states) == ("whole", [THERE, THERE])
 
 
+@pytest.mark.usefixtures("shipped")
 def test_the_map_says_what_is_next(finished: Path, tmp_path: Path) -> None:
     assert "Next: python -m course.check\n" in type_in(finished, "python -m course").stdout
     fresh = copy_repository(tmp_path)
@@ -502,6 +506,7 @@ def test_the_map_says_what_is_next(finished: Path, tmp_path: Path) -> None:
     assert "0 of 3  docs/milestone_0.md" in out
 
 
+@pytest.mark.usefixtures("shipped")
 def test_milestone_4_says_what_the_tests_do_not_catch(tmp_path: Path) -> None:
     fresh = copy_repository(tmp_path)
     done = type_in(fresh, "python -m course.check 4")

@@ -119,6 +119,7 @@ def test_a_parametrised_test_asserts_what_all_its_cases_assert(tmp_path: Path) -
     assert judge_tests(path, faulty_scorers=()).tests == {"test_it": (True, False)}
 
 
+@pytest.mark.usefixtures("shipped")
 def test_the_starter_catches_some_and_the_solution_all() -> None:
     starter = judge_tests(ROOT / "tests" / "test_rubric.py")
     assert 0 < len(starter.caught) < NEEDED
@@ -193,6 +194,7 @@ def test_every_instrument_is_total_and_the_one_that_evaluates_never_hangs() -> N
     assert value_of(ast.parse("9**9**9", mode="eval")) is None
 
 
+@pytest.mark.usefixtures("shipped")
 def test_the_kata_shows_no_label_before_it_is_answered(command: Command, tmp_path: Path) -> None:
     solutions = load_solutions(1)
     shown = command("course.kata").out
@@ -230,7 +232,7 @@ def test_asked_at_the_prompt_answers_are_kept_one_by_one(tmp_path: Path) -> None
     words = [sys.executable, "-m", "course.kata", "--answer", "--file", str(path)]
     process = subprocess.Popen(words, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     why = 'it computes "wrongly" \\ and so the number is not the one that was asked for'
-    os.write(ours, f"moddel\nx\ny\nmodel\n{why}\nnone\n".encode())
+    os.write(ours, f"moddel\nModel\ntoo short\n{why}\n\nnone\n".encode())
     time.sleep(0.1)
     os.write(ours, b"\x04")
     out, err = process.communicate(timeout=60)
@@ -238,6 +240,8 @@ def test_asked_at_the_prompt_answers_are_kept_one_by_one(tmp_path: Path) -> None
     os.close(theirs)
     assert process.returncode == 2
     assert b"'moddel' is no label" in out
+    assert b"say why, in two or three sentences" in out
+    assert b"propose one concrete fix" in out
     assert b"k01: right" in out
     assert err.count(b"\n") == 1
     assert json.dumps(why) in path.read_text(encoding="utf-8")

@@ -155,8 +155,8 @@ def test_links_in_documents_lead_somewhere() -> None:
 
 
 def every_document() -> list[Path]:
-    folders = (ROOT, ROOT / "docs", ROOT / "notes", ROOT / "teacher", ROOT / "data")
-    return [path for folder in folders for path in sorted(folder.glob("*.md"))]
+    folders = (ROOT, ROOT / "docs", ROOT / "teacher", ROOT / "data")
+    return [path for folder in folders for path in sorted(folder.glob("*.md"))] + [ROOT / "notes" / "README.md"]
 
 
 def anchors(document: Path) -> set[str]:

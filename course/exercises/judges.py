@@ -1,5 +1,6 @@
 """Runs and files of a student, judged: is it there, is it sound, is it what was asked for?"""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from course.golden import YOUR_SUITE, GoldenReport, check_case, load_cases
 from course.measurement import verify
 from course.runs import RESULTS, list_runs, load_manifest
 from course.score import score
+from course.seal import region_sha256
 
 Manifest = dict[str, Any]
 Fact = Callable[[Path, Manifest], str | None]  # (a run, its manifest) -> what is wrong with it, or None
@@ -90,11 +92,18 @@ def predicted(run: Path, manifest: Manifest) -> str | None:
     return None
 
 
-def reproducible_choice(run: Path, manifest: Manifest) -> str | None:
-    """An edited `pick_best` must choose the same samples whenever it is asked."""
-    if manifest["selection"]["rule"] == SHIPPED_RULE:
-        return None
-    root = run.parents[1]
+def judge_selection(root: Path, how: str) -> Verdict:
+    """A run of Loop B; and if `pick_best` is edited, the rule as it stands must choose, and choose the same twice."""
+    demo = root / "course" / "selection_demo.py"
+    if demo.is_file() and region_sha256(demo) != SHIPPED_RULE:
+        problem = trouble_with_the_rule(root)
+        if problem:
+            return wrong(problem)
+    return judge_run(root, lambda manifest: manifest.get("experiment") == "selection_demo", how)
+
+
+def trouble_with_the_rule(root: Path) -> str | None:
+    """What is wrong with an edited `pick_best`, found out by asking it twice."""
     chosen = []
     for hash_seed in ("1", "2"):
         with tempfile.TemporaryDirectory() as folder:
@@ -139,6 +148,8 @@ def judge_rubric_tests(root: Path) -> Verdict:
     path = root / "tests" / "test_rubric.py"
     if not path.is_file():
         return missing("there is no tests/test_rubric.py")
+    if importlib.util.find_spec("pytest") is None:
+        return missing("it takes pytest to judge them, which `make test` installs")
     report = judge_tests(path)
     return replace(verdict_on_tests(report), report=report)
 

@@ -19,11 +19,11 @@ from course.exercises.judges import (
     judge_kata,
     judge_rubric_tests,
     judge_run,
+    judge_selection,
     judge_suite,
     judge_the_patch,
     on_the_frozen_rollouts,
     predicted,
-    reproducible_choice,
 )
 from course.exercises.verdict import Verdict, wrong
 from course.files import InputError
@@ -93,6 +93,7 @@ MILESTONES: tuple[Milestone, ...] = (
                 same("The contradiction", "Which loop", words=15) | {"Three questions": 12},
                 (),
                 notes.the_contradiction,
+                notes.loops_named,
                 notes.three_questions,
             ),
         ),
@@ -123,7 +124,7 @@ MILESTONES: tuple[Milestone, ...] = (
         "Selection is already optimisation",
         "docs/milestone_0_5.md",
         (
-            run("runs/run_00X/selection_demo.jsonl", SELECTION, "selection_demo", reproducible_choice),
+            Deliverable("runs/run_00X/selection_demo.jsonl", SELECTION, lambda root: judge_selection(root, SELECTION)),
             note(
                 "selection.md",
                 same("What selection did", "Where it still fails", "What did not change"),

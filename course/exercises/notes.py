@@ -22,8 +22,12 @@ from course.score import score
 
 LONGEST = 1_200  # words: two pages
 ENOUGH = 20  # words that a section needs, unless it says otherwise
-EMPTY_FIELD = re.compile(r"^- [^:\n]+:\s*$", re.MULTILINE)
-DRAWN = re.compile(r"!\[[^\]]*\]\([^)]+\)")
+A_FIELD = re.compile(
+    r"^- (?:run|reward|code|loop of [123]|pass@[1N]|label of the gain|parsing|comparing|naming the failure"
+    r"|false (?:posi|nega)tives):.*$|^- [^:\n]+:\s*$",
+    re.MULTILINE,
+)
+IMAGE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
 
 Facts = Callable[[Path, Path], str | None]  # (the repository, the note) -> what is wrong, or None
 
@@ -40,14 +44,14 @@ def judge_note(
         return missing(f"there is no notes/{name}")
     try:
         found = sections(path)
-        words = {heading: sentence_words(EMPTY_FIELD.sub("", text)) for heading, text in found.items()}
+        words = {heading: sentence_words(A_FIELD.sub("", text)) for heading, text in found.items()}
         if not any(words.get(heading) for heading in headings) and not any(fields(path).values()):
             return missing("still the template")
         for heading, fewest in headings.items():
             if heading not in found:
                 return wrong(f"the heading `## {heading}` is gone")
-            if heading in drawn and not code_blocks(found[heading]) and not DRAWN.search(found[heading]):
-                return wrong(f"`{heading}` needs a drawing: a block between ``` lines, or an image")
+            if heading in drawn and not is_drawn(path, found[heading]):
+                return wrong(f"`{heading}` needs a drawing: a block between ``` lines, or an image that is there")
             if words[heading] < fewest:
                 return wrong(f"`{heading}` has {words[heading]} words; it needs {fewest} of your own")
         if sum(words.values()) > LONGEST:
@@ -59,6 +63,11 @@ def judge_note(
     except InputError as error:
         return wrong(str(error).replace(f"{root}{os.sep}", "").removeprefix(f"notes/{name}: "))
     return there(f"{sum(words.values())} words")
+
+
+def is_drawn(path: Path, text: str) -> bool:
+    """Is there a fenced block, or an image whose file exists?"""
+    return bool(code_blocks(text)) or any((path.parent / target).is_file() for target in IMAGE.findall(text))
 
 
 def field_of(path: Path, name: str) -> str:
@@ -79,11 +88,14 @@ def run_of(root: Path, path: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def same_rate(said: str, measured: float) -> bool:
-    """Does what was written, `20.8 %` or `0.208`, say the measured rate to the digits it gives?"""
+    """Does what was written, `20.8 %`, `0.208` or `154/200`, say the measured rate to the digits it gives?"""
+    fraction = re.fullmatch(r"([0-9]+)\s*/\s*([1-9][0-9]*)", said.strip())
+    if fraction:
+        return math.isclose(int(fraction[1]) / int(fraction[2]), measured, rel_tol=0, abs_tol=1e-9)
     match = re.fullmatch(r"([0-9]+(?:\.([0-9]+))?)\s*(%?)", said.strip())
     if not match:
         return False
-    scale = 100 if match[3] else 1
+    scale = 100 if match[3] or float(match[1]) > 1 else 1
     return math.isclose(float(match[1]), scale * measured, rel_tol=0, abs_tol=0.5 / 10 ** len(match[2] or "") + 1e-9)
 
 
@@ -95,6 +107,15 @@ def the_contradiction(root: Path, path: Path) -> str | None:
         return f"the scorer does not give that completion {reward}; ask it"
     if code != result["details"]["code"]:
         return f"the scorer's code is not {code}; ask it"
+    return None
+
+
+def loops_named(root: Path, path: Path) -> str | None:
+    """The first meeting's three cases: measured again, best of eight, updated."""
+    for case, loop in (("1", "A"), ("2", "B"), ("3", "C")):
+        said = field_of(path, f"loop of {case}")
+        if said.strip("()")[:1].upper() != loop:
+            return f"case {case} is not Loop {said[:20]}; what changes in it: nothing, the output, or the policy?"
     return None
 
 
@@ -113,9 +134,24 @@ def selection_figures(root: Path, path: Path) -> str | None:
         said = field_of(path, name)
         if not same_rate(said, selection[key]):
             return f"{name} is {said} in the note, and {100 * selection[key]:.1f} % in {run.name}"
-    label = field_of(path, "label of the gain").lower()
-    if "selection" not in label or "learning" in label:
-        return f"the gain is labelled `{label}`; the policy did not change, so what is it?"
+    label = re.search("selection|learning", field_of(path, "label of the gain").lower())
+    if not label or label[0] == "learning":
+        return "the label of the gain is `selection` or `learning`; the policy did not change, so which is it?"
+    return still_failing(run, sections(path)["Where it still fails"])
+
+
+def still_failing(run: Path, text: str) -> str | None:
+    """At least two prompts are named, and no choice could have helped any of them."""
+    rewards = {}
+    for line in read_bytes(run / "selection_demo.jsonl").splitlines():
+        row = strict_json(line)
+        rewards[row["id"]] = row["rewards"]
+    named = [key for key in dict.fromkeys(re.findall(r"[\w-]+", text)) if key in rewards]
+    if len(named) < 2:
+        return f"`Where it still fails` names {len(named)} prompts by their ids (dev-0002, say); it needs two or three"
+    for key in named:
+        if max(rewards[key]) == 1.0:
+            return f"`Where it still fails` names {key}, of which some sample is right in {run.name}"
     return None
 
 
