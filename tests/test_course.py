@@ -269,6 +269,12 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
         "notes/first_meeting.md",
         "2 question marks",
     ),
+    (
+        "learning taken for selection",
+        edit("notes/first_meeting.md", "- loop of 2: B", "- loop of 2: C"),
+        "notes/first_meeting.md",
+        "case 2 is not Loop C",
+    ),
     ("a run made more beautiful", damage_runs(None, "results.jsonl"), LOOP_A, "does not verify"),
     ("a measurement with a changed core", under_a_broken_seal, LOOP_A, "changed core (course/golden.py: changed)"),
     ("the holdout looked at", on_the_holdout, LOOP_A, "looked at the holdout"),
