@@ -444,6 +444,29 @@ def test_a_typical_mistake_is_named(work: Path, make: Callable[[Path], None], pa
     assert said in verdict.text, verdict
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("    import random\n\n    return random.choice(samples)\n", "break ties by a fixed rule"),
+        ("    return samples[0]]\n", "pick_best cannot be run: SyntaxError"),
+        ("    return None\n", "pick_best cannot be run: error: pick_best: it must return one of the samples"),
+        ("    return min(samples, key=lambda s: (-s.reward, len(s.completion), s.sample))\n", ""),
+    ],
+)
+def test_an_edited_rule_is_asked_twice(finished: Path, tmp_path: Path, rule: str, said: str) -> None:
+    """However good the older runs are: it is the rule as it stands that is judged."""
+    root = copy_repository(tmp_path)
+    shutil.copytree(finished / "runs", root / "runs")
+    path = root / "course" / "selection_demo.py"
+    text = path.read_text(encoding="utf-8")
+    edited = re.sub(r"    best = max\(.*?\n\n\n", lambda _: f"{rule}\n\n", text, count=1, flags=re.DOTALL)
+    assert edited != text
+    path.write_text(edited, encoding="utf-8")
+    verdict = judged(DELIVERABLES[SELECTED], root)
+    assert verdict.state == (WRONG if said else THERE), verdict
+    assert said in verdict.text
+
+
 @pytest.mark.usefixtures("shipped")
 def test_the_rule_that_is_taken_for_the_shipped_one_is() -> None:
     assert region_sha256(ROOT / "course" / "selection_demo.py") == SHIPPED_RULE
@@ -550,6 +573,14 @@ def test_what_the_pages_quote_in_passing_was_measured(command: Command, tmp_path
         },
         "milestone_0_5.md": {
             "77 % less than 84 %": [round(100 * selected[key]) for key in ("pass_at_k", "equal_prompts")] == [77, 84],
+        },
+        "walkthrough.md": {
+            "the chosen 61.5 % stood beside a pass@4 of 58.0 %": [
+                of_four["mean_reward"],
+                of_four["selection"]["pass_at_n"],
+            ]
+            == pytest.approx([0.615, 0.580], abs=5e-4),
+            "three figures for one policy (40, 42, 20.8 %)": [frozen["passes"], 200 * first] == [40, pytest.approx(42)],
         },
         "milestone_1.md": {
             "no baseline is quieter": late["none"] < min(late["running"], late["batch"]),

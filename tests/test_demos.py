@@ -142,6 +142,7 @@ def pack_rewards() -> dict[str, list[float]]:
     return rewards
 
 
+@pytest.mark.usefixtures("shipped")
 def test_selection_by_brute_force(command: Command, tmp_path: Path) -> None:
     rewards = pack_rewards()
     for n in (1, 3, 8):
@@ -181,6 +182,7 @@ def test_a_weak_selector_is_judged_by_the_strict_scorer(command: Command, tmp_pa
         assert row["reward"] == score(examples[row["id"]], row["completion"])["reward"]
 
 
+@pytest.mark.usefixtures("shipped")
 def test_the_same_pack_two_rules_one_comparison(command: Command, tmp_path: Path) -> None:
     command("course.selection_demo", "--n", 1, "--runs-dir", tmp_path)
     first = tmp_path / "run_001"
@@ -226,6 +228,7 @@ def test_a_scorer_that_fails_the_gate_judges_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("shipped")
 def test_the_label_is_in_the_readme(command: Command, tmp_path: Path) -> None:
     command("course.selection_demo", "--runs-dir", tmp_path)
     text = (tmp_path / "run_001" / "README.md").read_text()
