@@ -555,12 +555,11 @@ def test_what_the_pages_quote_in_passing_was_measured(command: Command, tmp_path
 
     frozen = summary_of("course.eval", "--dataset", DEV, "--completions", ROLLOUTS)
     selected = summary_of("course.selection_demo")["selection"]["curve"][-1]
-    variance = {
     of_four = summary_of("course.selection_demo", "--n", 4)
     chosen_of_four, pass_at_4 = of_four["mean_reward"], of_four["selection"]["pass_at_n"]
     first = of_four["selection"]["mean_reward_first"]
-        (row["chance_right"], row["rewards"]): row for row in summary_of("course.bandit_train")["gradient_variance"]
-    }
+    gradients = summary_of("course.bandit_train")["gradient_variance"]
+    variance = {(row["chance_right"], row["rewards"]): row for row in gradients}
     mdp = summary_of("course.toy_mdp")
     sweep = summary_of("course.kl_tradeoff_demo")["sweep"]
     rewards = [row["mean_reward"] for row in sweep]
