@@ -60,6 +60,7 @@ COMMANDS = (
     ("The policy and the data", (
         ("course.policy.sample", "sample completions from π0 (needs PyTorch)"),
         ("course.policy.pretrain", "make π0 again (needs PyTorch, 20 minutes)"),
+        ("course.datasets.describe", "say how your own model's completions were sampled"),
         ("course.datasets.generate", "make the data sets again"),
         ("course.diagrams", "draw the diagrams again"),
     )),

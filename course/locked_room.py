@@ -114,7 +114,9 @@ def declares(after: dict[str, Any], before: dict[str, Any]) -> bool:
 
 
 def short(value: Any) -> str:
-    """A value for people: hashes by their first eight digits."""
+    """A value for people: hashes by their first eight digits, a selection in words."""
+    if isinstance(value, dict) and value.keys() >= {"n", "select_with", "rule"}:
+        return f"best of {value['n']} by {value['select_with']} (rule {str(value['rule'])[:8]})"
     text = "unknown" if value is None else str(value)
     return text[:8] if len(text) == 64 else text
 

@@ -83,7 +83,7 @@ def checks_of(run: Seen) -> list[tuple[str, str, str]]:
     """How far the run can be trusted: (what was checked, `good`, `bad` or `unknown`, in words)."""
     gate, sealed, clean = run.at("golden"), run.at("core", "sealed"), run.at("circumstances", "tree_clean")
     if run.wrong:
-        verified = ("bad", f"tampered or damaged, {len(run.wrong)} findings")
+        verified = ("bad", f"tampered or damaged, {len(run.wrong)} finding{'s' * (len(run.wrong) != 1)}")
     elif run.remarks:
         verified = ("good", "sound: every hash fits, and what could be remade agrees")
     elif run.results:

@@ -31,9 +31,8 @@ def main() -> int:
     for line in remarks:
         out.print(f"  note: {line}")
     if wrong:
-        out.print(
-            f"{args.run}: TAMPERED OR DAMAGED, {len(wrong)} findings. Do not trust its numbers; make the run again."
-        )
+        many = "1 finding" if len(wrong) == 1 else f"{len(wrong)} findings"
+        out.print(f"{args.run}: TAMPERED OR DAMAGED, {many}. Do not trust its numbers; make the run again.")
         return FOUND
     checked = "every score and the summary were remade and agree" if not remarks else "what could be remade agrees"
     if RESULTS not in load_manifest(args.run)["files"]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from course.datasets import generate, load_dataset
+from course.datasets import generate, load_dataset, load_sidecar
 from course.files import InputError
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
@@ -147,3 +147,74 @@ def test_split_is_read_from_the_rows_and_then_from_the_name(tmp_path: Path) -> N
     assert load_dataset(write_rows(tmp_path / "renamed_dev.jsonl", rows)).split == "holdout"
     assert load_dataset(write_rows(tmp_path / "mine_holdout.jsonl", [json.loads(GOOD)])).split == "holdout"
     assert load_dataset(write_rows(tmp_path / "mine.jsonl", [json.loads(GOOD)])).split == "unknown"
+
+
+HOW = ("--policy", "mine, revision 1", "--temperature", 0.7, "--top-p", 0.9, "--max-new-tokens", 64, "--seed", 3)
+
+
+def test_ones_own_completions_are_described(command: Command, dataset: Path, completions: Path, tmp_path: Path) -> None:
+    done = command("course.datasets.describe", "--dataset", dataset, "--completions", completions, *HOW)
+    assert done.code == 0, done.err
+    runs = tmp_path / "runs"
+    out = command("course.eval", "--dataset", dataset, "--completions", completions, "--runs-dir", runs).out
+    assert "mine, revision 1" in out
+    assert "1 per prompt, temperature 0.7, top_p 0.9, seed 3" in out
+
+
+def test_a_checkpoint_is_known_by_its_bytes(command: Command, dataset: Path, completions: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"1")
+    words = (
+        "course.datasets.describe",
+        "--dataset",
+        dataset,
+        "--completions",
+        completions,
+        *HOW,
+        "--checkpoint",
+        weights,
+    )
+    found = []
+    for data in (b"1", b"2"):
+        weights.write_bytes(data)
+        assert command(*words).code == 0
+        sidecar = load_sidecar(completions)
+        assert sidecar is not None
+        found.append(sidecar.policy_sha256)
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--temperature", "-1"), "--temperature: a number, zero or more"),
+        (("--temperature", "inf"), "--temperature: a number, zero or more"),
+        (("--top-p", "0"), "--top-p: more than 0"),
+        (("--max-new-tokens", "0"), "--max-new-tokens: at least 1"),
+        (("--checkpoint", "nowhere.bin"), "nowhere.bin: No such file"),
+        (("--dataset", "nowhere.jsonl"), "nowhere.jsonl: No such file"),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused(
+    words: tuple[str, ...], reason: str, command: Command, dataset: Path, completions: Path
+) -> None:
+    done = command("course.datasets.describe", "--dataset", dataset, "--completions", completions, *HOW, *words)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert reason in done.err
+    assert load_sidecar(completions) is None
+
+
+def test_prompts_that_were_not_sampled_alike_are_no_one_setting(
+    command: Command, dataset: Path, tmp_path: Path
+) -> None:
+    said = write_rows(
+        tmp_path / "said.jsonl",
+        [
+            {"id": "x0", "completion": "a"},
+            {"id": "x1", "completion": "a"},
+            {"id": "x1", "completion": "b", "sample": 1},
+        ],
+    )
+    done = command("course.datasets.describe", "--dataset", dataset, "--completions", said, *HOW)
+    assert done.code == 2
+    assert "some prompts have 1 samples and some 2" in done.err
