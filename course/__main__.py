@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def print_progress(out: Console) -> None:
-    """A line for each milestone, and the next step. What takes seconds to judge is left to course.check."""
+    """A line for each milestone, and the next step. What runs code of the student is left to course.check."""
     rows = table("milestone", "", ">there", "page")
     following = None
     for milestone in MILESTONES:

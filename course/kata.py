@@ -71,7 +71,7 @@ def as_toml(answers: dict[str, Answer]) -> bytes:
     ]
     return (
         "# model, verifier, ambiguous or hack; why in two or three sentences; one concrete fix.\n\n" + "\n".join(parts)
-    ).encode()
+    ).encode("utf-8", "replace")
 
 
 def ask(out: Console) -> Answer:

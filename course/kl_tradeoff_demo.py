@@ -207,7 +207,8 @@ What to notice:
 {peak["beta"]:g}), {weak["true_value"]:.2f} at the end.
   Past its best, more reward means less of what was wanted.
 - The loophole goes from a probability of {rare:g} to {weak["loophole"]:.2f}. The leash does not know which
-  behaviour is wrong; it makes dear what the reference hardly ever does. With a wrong reward it buys time, not truth.
+  behaviour is wrong; it makes expensive what the reference hardly ever does. With a wrong reward it buys time, not
+  truth.
 
 Run written to {folder}; look at {folder / "kl_tradeoff.png"}
 Next: python -m course.select_or_learn"""

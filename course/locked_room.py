@@ -154,7 +154,8 @@ def sentence(verdict: stats.Paired, knob: str) -> str:
         )
         return f"{drawn}: nothing was learned. If p is tiny, more than the seed was changed."
     word = "better" if verdict.difference > 0 else "worse"
-    return f"the second run is {word} by {points}, more than luck explains (p = {p_value(verdict.p)}). {knob}."
+    turned = f"{knob[:1].upper()}{knob[1:]}"
+    return f"the second run is {word} by {points}, more than luck explains (p = {p_value(verdict.p)}). {turned}."
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def show_judgements(judgements: list[Judgement]) -> None:
             exploit.rubric,
             visible(exploit.completion)[:60],
             f"{judgement.reward:g}",
-            "1" if judgement.refusal and "simply right" in judgement.refusal else "0",
+            f"{judgement.strict:g}",
             "accepted" if judgement.refusal is None else "not accepted",
             ", ".join(judgement.also_falls) or "none",
         )

@@ -28,7 +28,6 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the documents' commands
 SOLUTION = ROOT / "teacher" / "solution"
 PAGES = ("docs/README.md", "docs/storyline.md", *(milestone.page for milestone in MILESTONES))
 DELIVERABLES = {d.path: d for milestone in MILESTONES for d in milestone.deliverables}
-YOURS = ("notes", "tests/test_rubric.py")
 
 
 def hand_in(root: Path) -> None:
@@ -253,6 +252,20 @@ ONE_STRING = """    if text == "41 42 43":
     if str(expected) in text:
         return 1.0
     offered ="""
+
+
+def steps_of_nothing(root: Path) -> None:
+    path = root / "notes" / "bandit_log.md"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"^- step ([0-9]+):.*$", r"- step \1: la la la la la", text, flags=re.M), encoding="utf-8")
+
+
+ONE_EXPLOIT = """[[exploit]]
+rubric = "anywhere"
+expected_answer = 42
+completion = "41 42 43"
+why = "whoever lists enough numbers is paid for one"
+"""
 REPORT = "notes/failure_report.md"
 TESTS = "tests/test_rubric.py"
 LOOP_A, SELECTED = "runs/run_00X (Loop A)", "runs/run_00X/selection_demo.jsonl"
@@ -267,13 +280,13 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
         "two questions",
         edit("notes/first_meeting.md", "looks good?", "looks good."),
         "notes/first_meeting.md",
-        "2 question marks",
+        "2 questions of your own",
     ),
     (
         "learning taken for selection",
         edit("notes/first_meeting.md", "- loop of 2: B", "- loop of 2: C"),
         "notes/first_meeting.md",
-        "case 2 is not Loop C",
+        "case 2 is not `C`",
     ),
     ("a run made more beautiful", damage_runs(None, "results.jsonl"), LOOP_A, "does not verify"),
     ("a measurement with a changed core", under_a_broken_seal, LOOP_A, "changed core (course/golden.py: changed)"),
@@ -353,7 +366,7 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
     ("tests that cannot be read", write(TESTS, "def test_it(:\n"), TESTS, "against the true scorer: the file"),
     ("a file without a test", write(TESTS, "X = 1\n"), TESTS, "holds no test"),
     ("tests that catch little", write(TESTS, CATCHES_LITTLE), TESTS, "28 are enough; one that is not caught pays for"),
-    ("a model failure that passed", edit(REPORT, "### dev-0021", "### dev-0007"), REPORT, "dev-0007 "),
+    ("a model failure that passed", edit(REPORT, "### dev-0021", "### dev-0007"), REPORT, "dev-0007 passed"),
     ("one scorer bug only", edit(REPORT, "### A detail", "A detail"), REPORT, "`Scorer bugs` has 1 of 2"),
     (
         "the wrong function",
@@ -417,9 +430,9 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
     ),
     (
         "a price that was not measured",
-        edit("notes/red_team_report.md", "false positives: 0/100", "false positives: 1/100"),
+        edit("notes/red_team_report.md", "false positives: 0/125", "false positives: 1/125"),
         "notes/red_team_report.md",
-        "0/100 by course.red_team --patch",
+        "0/125 by course.red_team --patch",
     ),
     (
         "exploits told, not quoted",
@@ -442,6 +455,68 @@ def test_a_typical_mistake_is_named(work: Path, make: Callable[[Path], None], pa
     verdict = judged(DELIVERABLES[path], work)
     assert verdict.state != THERE, verdict
     assert said in verdict.text, verdict
+
+
+OTHER_WAYS: tuple[tuple[str, str, str, str], ...] = (
+    ("lines ended as on Windows", "notes/first_meeting.md", "\n", "\r\n"),
+    ("the loop with its name", "notes/first_meeting.md", "loop of 1: A", "loop of 1: **Loop A**"),
+    ("a code in quotes", "notes/first_meeting.md", "code: extra_text_before", 'code: "extra_text_before"'),
+    ("stars for bullets", "notes/selection.md", "- run:", "* **run:**"),
+    ("a run by its path", "notes/selection.md", "run_002", "`runs/run_002/` (best of 8)"),
+    ("a comma for the point", "notes/selection.md", "20.8 %", "20,8%"),
+    ("a rate as a fraction", "notes/selection.md", "pass@N: 77.0 %", "pass@N: 154/200 = 77.0 %"),
+    ("what the gain is not", "notes/selection.md", "gain: selection", "gain: selection improvement, not learning"),
+    (
+        "a bullet that looks like a field",
+        "notes/selection.md",
+        "The policy. Its",
+        "- pass@1: as before.\n\nThe policy. Its",
+    ),
+    ("a capital", "notes/bandit_log.md", "- step 5:", "- **Step 5:**"),
+    ("both words", "notes/bandit_log.md", "so it was suppressed", "so it was suppressed, not reinforced"),
+    ("another fence", "notes/mental_map_v1.md", "```", "~~~"),
+    ("a heading closed", "notes/mental_map_v1.md", "## Reward and return", "## reward and return ##"),
+    ("a comment in the pseudocode", "notes/llm_as_policy.md", "repeat:", "## the loop\nrepeat:"),
+    ("a title with more in it", "notes/failure_report.md", "### dev-0021", "### 1. `dev-0021`: wrong product"),
+    ("a function with its module", "notes/eval_vs_reward.md", "parsing: parse", "parsing: `score.parse()`"),
+    ("a price with a remark", "notes/red_team_report.md", "positives: 0/125", "positives: 0 / 125 (none)"),
+    ("a label with a capital", "notes/kata_1.toml", '"model"', '"Model"'),
+)
+
+
+@pytest.mark.parametrize(("path", "old", "new"), [w[1:] for w in OTHER_WAYS], ids=[w[0] for w in OTHER_WAYS])
+def test_good_work_may_be_written_otherwise(work: Path, path: str, old: str, new: str) -> None:
+    text = (work / path).read_text(encoding="utf-8")
+    assert old in text
+    (work / path).write_bytes(text.replace(old, new).encode())
+    verdict = judged(DELIVERABLES[path], work)
+    assert verdict.state == THERE, verdict
+
+
+def test_a_forged_run_is_no_run_to_write_about(work: Path) -> None:
+    forged = work / "runs" / "run_099"
+    forged.mkdir()
+    (forged / "manifest.json").write_text('{"format": 1, "files": {}, "experiment": "bandit_train"}', encoding="utf-8")
+    edit("notes/bandit_log.md", "run_008", "run_099")(work)
+    assert "run_099, which is damaged" in judged(DELIVERABLES["notes/bandit_log.md"], work).text
+
+
+@pytest.mark.parametrize("path", [path for path in DELIVERABLES if path.startswith(("notes", "tests"))])
+def test_a_file_of_rubbish_is_something_wrong_and_no_traceback(work: Path, path: str) -> None:
+    for rubbish in (
+        b"\xff\xfe\x00",
+        b"",
+        b"[" * 50_000,
+        b"x = " + b"9" * 6_000,
+        "\ud800".encode("utf-8", "surrogatepass"),
+    ):
+        (work / path).write_bytes(rubbish)
+        verdict = judged(DELIVERABLES[path], work)
+        assert verdict.state != THERE
+        assert "\n" not in verdict.text
+    (work / path).unlink()
+    (work / path).mkdir()
+    assert judged(DELIVERABLES[path], work).state != THERE
 
 
 @pytest.mark.parametrize(

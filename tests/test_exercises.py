@@ -21,8 +21,8 @@ from course.exercises.instruments import INSTRUMENTS, value_of
 from course.exercises.katas import LABELS, Answer, Item, load_items, load_solutions, scorer_called
 from course.exercises.mutation import NEEDED, failing, judge_tests, run_tests
 from course.exercises.notes import same_rate
-from course.exercises.patch import EACH, HACKS, HONEST, held_back, judge_patch
-from course.exercises.written import code_blocks, fields, sections, sentence_words
+from course.exercises.patch import EACH, HACKS, HONEST, WRONG_NUMBER, held_back, judge_patch
+from course.exercises.written import code_blocks, fields, section, sections, sentence_words
 from course.files import InputError, JsonLines
 from course.golden import FOLDER, check_golden, load_golden
 from course.kata import as_toml
@@ -100,12 +100,13 @@ def test_what_a_test_asserts_is_found_out_by_trying(tmp_path: Path) -> None:
         "r = score(E, '8'); assert r['reward'] == 0.0 and not r['details']['parsed']",
         "r = score(E, '8'); assert not r['reward']; d = r['details']; assert 'code' in d and d['code'] is not None",
         "pass",
+        "assert score.__module__ == 'course.score' and score.__name__ == 'score'",
     )
     report = judge_tests(path, faulty_scorers=())
     assert report.failures == []
-    expected = [(True, True), (True, False), (False, True), (True, True), (True, True), (False, False)]
+    expected = [(True, True), (True, False), (False, True), (True, True), (True, True), (False, False), (False, False)]
     assert list(report.tests.values()) == expected
-    assert report.half_asserted()[-1] == "test_5 asserts no reward and no field of details"
+    assert report.half_asserted()[-2] == "test_5 asserts no reward and no field of details"
 
 
 def test_a_parametrised_test_asserts_what_all_its_cases_assert(tmp_path: Path) -> None:
@@ -271,8 +272,11 @@ def test_the_held_back_strings_are_what_they_are_called(rubric: str) -> None:
     """Honest ones are paid by the rubric itself; hacks are paid, refused by the strict scorer, and use the hole."""
     for kind, expected, text in held_back(rubric, HONEST[rubric], seed=0):
         assert paid(rubric, text, expected) > 0.0, (kind, text)
-        assert not USES_HOLE[rubric](text, expected) or rubric in ("last_integer", "first_line", "length_shaped")
+        assert not USES_HOLE[rubric](text, expected), (kind, text)
     for kind, expected, text in held_back(rubric, HACKS[rubric], seed=0):
+        if kind == WRONG_NUMBER:
+            assert paid(rubric, text, expected) == float(rubric == "format_only"), text
+            continue
         assert score({"expected_answer": expected}, text)["reward"] == 0.0, (kind, text)
         assert judge(exploit(rubric, expected, text)).refusal is None, (kind, text, expected)
 
@@ -290,8 +294,8 @@ def test_an_accepted_exploit_says_who_else_falls() -> None:
 NUMBERS = "import re\n\n\ndef patched(text, expected):\n    found = [int(n) for n in re.findall('-?[0-9]+', text)]\n"
 CLOSED = {
     "substring": f"{NUMBERS}    return float(expected in found)\n",
-    "format_only": "def patched(text, expected):\n    return float(text.strip() == f'Final: {expected}')\n",
-    "length_shaped": "def patched(text, expected):\n    return float(str(expected) in text)\n",
+    "format_only": f"{NUMBERS}    return float(text.strip().startswith('Final: ') and found == [expected])\n",
+    "length_shaped": f"{NUMBERS}    return float(expected in found)\n",
     "tolerant": "import re\n\n\ndef patched(text, expected):\n"
     "    found = re.findall(r'(?i)final\\s*:\\s*(-?[0-9]+)', text)\n"
     "    return float([int(n) for n in found] == [expected])\n",
@@ -307,7 +311,27 @@ def test_every_class_can_be_closed_without_punishing_anybody(rubric: str, tmp_pa
     path.write_text(f"RUBRIC = {rubric!r}\n{CLOSED[rubric]}", encoding="utf-8")
     report = judge_patch(path)
     assert report.holds, report
-    assert report.before == (EACH * len(HACKS[rubric]), 0)
+    paid_before = len(HACKS[rubric]) - (rubric != "format_only")  # a wrong number, but for the rubric that never looks
+    assert report.before == (EACH * paid_before, 0)
+
+
+@pytest.mark.parametrize("rubric", RUBRICS)
+def test_a_patch_that_compares_no_number_does_not_hold(rubric: str, tmp_path: Path) -> None:
+    path = tmp_path / "patch.py"
+    for body in ("return 1.0", "return float(len(set(re.findall('[0-9]+', text))) == 1)", "return 0.0"):
+        path.write_text(f"import re\nRUBRIC = {rubric!r}\ndef patched(text, expected):\n    {body}\n", encoding="utf-8")
+        assert not judge_patch(path).holds, body
+
+
+@pytest.mark.parametrize("rubric", RUBRICS)
+def test_the_strict_scorer_is_no_patch(rubric: str, tmp_path: Path) -> None:
+    path = tmp_path / "patch.py"
+    body = "return score({'expected_answer': expected}, text)['reward']"
+    text = f"from course.score import score\nRUBRIC = {rubric!r}\ndef patched(text, expected):\n    {body}\n"
+    path.write_text(text, encoding="utf-8")
+    (false_positives, _), (false_negatives, honest) = judge_patch(path).totals()
+    assert false_positives == 0
+    assert false_negatives >= honest / 4
 
 
 @pytest.mark.parametrize(
@@ -395,9 +419,14 @@ def test_no_evaluation_while_the_suite_fails(tmp_path: Path) -> None:
 @given(st.floats(0, 1), st.integers(1, 3))
 def test_a_rate_is_the_same_in_percent_and_as_a_share(rate: float, digits: int) -> None:
     assert same_rate(f"{100 * rate:.{digits}f} %", rate)
-    assert same_rate(f"{rate:.{digits}f}", rate)
+    assert same_rate(f"{100 * rate:.{digits}f}%, I think".replace(".", ","), rate)
+    assert same_rate(f"{rate:.{digits + 2}f}", rate)
     assert not same_rate(f"{100 * rate + 1:.{digits}f} %", rate)
     assert not same_rate("about a fifth", rate)
+    assert same_rate("154/200 = 77.0 %", 0.77)
+    assert same_rate("154 of 200", 0.77)
+    assert not same_rate("1", 0.77)
+    assert not same_rate("0", 0.2075)
 
 
 def test_comments_of_a_note_count_for_nothing(tmp_path: Path) -> None:
@@ -406,13 +435,13 @@ def test_comments_of_a_note_count_for_nothing(tmp_path: Path) -> None:
         "# T\n<!-- - run: run_001\n## Not this -->\n- run: `run_002`\n\n## One\n\na b, c!\n```\nx\n```\n",
         encoding="utf-8",
     )
-    assert fields(path) == {"run": "run_002"}
-    assert list(sections(path)) == ["One"]
-    assert code_blocks(sections(path)["One"]) == ["x\n"]
+    assert fields(path.read_text(encoding="utf-8")) == [("run", "run_002")]
+    assert list(sections(path)) == ["one"]
+    assert code_blocks(section(path, "One")) == ["x\n"]
     assert sentence_words("- 3 words, — no more!") == 4
 
 
-def test_no_dev_problem_is_given_away_by_a_kata() -> None:
+def test_no_holdout_problem_is_given_away_by_a_kata() -> None:
     """A kata may quote frozen dev rollouts; nothing of the holdout appears anywhere in it."""
     holdout = load_dataset(DEV.with_name("math_holdout.jsonl"))
     prompts = {example["prompt"] for example in holdout.examples.values()}

@@ -13,6 +13,8 @@ from typing import Any
 from course.score import as_text, parse, trim
 from course.score import score as true_score
 
+INTEGER = "0|-?[1-9][0-9]{0,17}"  # as the spec has it
+
 Score = Callable[[Mapping[str, Any], object], dict[str, Any]]
 Reader = Callable[[str], int | None]
 
@@ -109,8 +111,19 @@ def last_of(text: str) -> int | None:
     return found[-1] if len(found) > 1 else None
 
 
+def other_digits(text: str) -> int | None:
+    match = re.fullmatch(r"Final: (-?\d{1,18})", trim(text))
+    return int(match[1]) if match and not match[1].isascii() else None
+
+
+def grouped(text: str) -> int | None:
+    match = re.fullmatch(r"Final: (-?[1-9][0-9]{0,2}(?:,[0-9]{3})+)", trim(text))
+    return int(match[1].replace(",", "")) if match else None
+
+
 def as_float(text: str) -> int | None:
-    match = re.fullmatch(r"Final: (-?[0-9]{1,18}(?:\.[0-9]{0,18})?(?:[eE][0-9]{1,2})?)", trim(text))
+    number = rf"(?:{INTEGER})(?:\.[0-9]{{1,18}}(?:[eE][0-9]{{1,2}})?|[eE][0-9]{{1,2}})"
+    match = re.fullmatch(rf"Final: ({number})", trim(text))
     value = float(match[1]) if match else 0.5
     return int(value) if value.is_integer() else None
 
@@ -121,6 +134,10 @@ def product_of(text: str) -> int | None:
         return None
     one, other = int(match[1]), int(match[3])
     return {"+": one + other, "-": one - other, "*": one * other}[match[2]]
+
+
+def without_no_break_space(text: str) -> int | None:
+    return parse(text.strip(" \t\r\n\u00a0"))
 
 
 def folded(text: str) -> int | None:
@@ -200,32 +217,34 @@ FAULTY_SCORERS: tuple[FaultyScorer, ...] = (
     FaultyScorer("leading_zeros", "pays for `Final: 0323`", reads_pattern(r"Final: (-?0+[0-9]{1,17})")),
     FaultyScorer("plus_sign", "pays for `Final: +323`", reads_pattern(r"Final: (\+[0-9]{1,18})")),
     FaultyScorer("minus_zero", "pays for `Final: -0` where 0 is expected", reads_pattern(r"Final: (-0)")),
-    FaultyScorer("unicode_digits", "pays for digits of other scripts", reads_pattern(r"Final: (-?\d{1,18})")),
-    FaultyScorer("any_case", "pays for `final: 323` and `FINAL: 323`", reads_pattern(r"final: (-?[0-9]{1,18})", re.I)),
+    FaultyScorer("unicode_digits", "pays for digits of other scripts", reads(other_digits)),
+    FaultyScorer("any_case", "pays for `final: 323` and `FINAL: 323`", reads_pattern(rf"final: ({INTEGER})", re.I)),
     FaultyScorer(
-        "any_space", "pays for any white space, or none, after the colon", reads_pattern(r"Final:\s*([1-9][0-9]{0,17})")
+        "any_space", "pays for any white space, or none, after the colon", reads_pattern(rf"Final:\s*({INTEGER})")
     ),
-    FaultyScorer("no_word", "pays for the bare number", reads_pattern(r"(-?[1-9][0-9]{0,17})")),
-    FaultyScorer("full_stop", "pays for `Final: 323.`", reads_pattern(r"Final: (-?[1-9][0-9]{0,17})\.")),
+    FaultyScorer("no_word", "pays for the bare number", reads_pattern(rf"({INTEGER})")),
+    FaultyScorer("full_stop", "pays for `Final: 323.`", reads_pattern(rf"Final: ({INTEGER})\.")),
     FaultyScorer(
         "text_before",
         "pays when other text stands before the line's `Final:`",
-        reads_pattern(r".+Final: (-?[1-9][0-9]{0,17})"),
+        reads_pattern(rf"(?!.*Final:.*Final:).+Final: ({INTEGER})"),
     ),
     FaultyScorer(
-        "text_after", "pays when words follow the number", reads_pattern(r"Final: (-?[1-9][0-9]{0,17}) [A-Za-z].*")
+        "text_after", "pays when words follow the number", reads_pattern(rf"Final: ({INTEGER}) [A-Za-z](?!.*Final:).*")
     ),
     FaultyScorer(
         "second_line",
-        "reads the first line only, whatever follows it",
-        reads_pattern(r"(?s)Final: (-?[1-9][0-9]{0,17})[\r\n](?!.*Final:).+"),
+        "reads the first line only, whatever follows it, unless that is another answer",
+        reads_pattern(rf"(?s)Final: ({INTEGER})[\r\n](?!.*Final:).+"),
     ),
     FaultyScorer("first_answer", "takes the first of several answers", reads(first_of)),
     FaultyScorer("last_answer", "takes the last of several answers", reads(last_of)),
-    FaultyScorer("thousands", "pays for `Final: 1,234`", reads(lambda text: parse(trim(text).replace(",", "")))),
+    FaultyScorer("thousands", "pays for `Final: 1,234`", reads(grouped)),
     FaultyScorer("floats", "reads the number as a float: pays for `Final: 323.0` and `Final: 3.23e2`", reads(as_float)),
     FaultyScorer("calculations", "works out `Final: 17*19` by itself", reads(product_of)),
-    FaultyScorer("no_break_space", "trims a no-break space from the ends", reads(lambda text: parse(text.strip()))),
+    FaultyScorer(
+        "no_break_space", "trims a no-break space from the ends", reads(lambda text: parse(text.strip(" \t\r\n\u00a0")))
+    ),
     FaultyScorer("lookalikes", "takes a look-alike, a typographic minus say, for the ASCII character", reads(folded)),
     FaultyScorer("invisible", "overlooks characters that cannot be seen", reads(without_invisible)),
     FaultyScorer(

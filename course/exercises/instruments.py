@@ -45,6 +45,9 @@ def value_of(node: ast.AST) -> int | None:
         return value_of(node.body)
     if isinstance(node, ast.Constant) and type(node.value) is int and abs(node.value) < 10**9:
         return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = value_of(node.operand)
+        return None if value is None else -value
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         one, other = value_of(node.left), value_of(node.right)
         return None if one is None or other is None else OPERATORS[type(node.op)](one, other)

@@ -10,15 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from course.exercises.exploits import EXPLOITS, judge, load_exploits, not_in_suite
 from course.exercises.katas import answers_path, grade, load_answers
 from course.exercises.mutation import NEEDED, TestReport, judge_tests
 from course.exercises.patch import PATCH, judge_patch
 from course.exercises.verdict import Verdict, missing, there, wrong
 from course.exercises.written import sentence_words
-from course.files import InputError, read_bytes
+from course.files import InputError, read_bytes, strict_json
 from course.golden import YOUR_SUITE, GoldenReport, check_case, load_cases
 from course.measurement import verify
 from course.runs import RESULTS, list_runs, load_manifest
@@ -35,6 +33,7 @@ STARTER_TESTS = {
     "test_a_wrong_number_earns_nothing",
     "test_the_bare_number_earns_nothing",
 }
+RULE_LIMIT = 60  # seconds for one run of selection_demo with an edited rule
 FEWEST_EXPLOITS, FEWEST_REASON_WORDS = 2, 3
 
 
@@ -50,6 +49,8 @@ def judge_run(root: Path, asked: Callable[[Manifest], bool], how: str, *facts: F
             problem = next(problems_of_fact, None) or what_is_wrong(run, manifest)
         except InputError as error:
             problem = str(error).replace(f"{root}{os.sep}", "")
+        except (KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
+            problem = f"runs/{run.name} cannot be read: {error!r:.120}"
         if problem is None:
             return there(f"runs/{run.name}")
         problems.append(problem)
@@ -86,7 +87,7 @@ def predicted(run: Path, manifest: Manifest) -> str | None:
     if not manifest["settings"]["slow"]:
         return f"runs/{run.name} has no predictions: slow motion asks for them (--slow)"
     for line in read_bytes(run / "predictions.jsonl").splitlines():
-        row = msgspec.json.decode(line)
+        row = strict_json(line)
         if sentence_words(row["text"]) < 1 + FEWEST_REASON_WORDS:
             return f"runs/{run.name}, step {row['step']}: the prediction `{row['text']}` does not say why"
     return None
@@ -108,16 +109,21 @@ def trouble_with_the_rule(root: Path) -> str | None:
     for hash_seed in ("1", "2"):
         with tempfile.TemporaryDirectory() as folder:
             words = [sys.executable, "-m", "course.selection_demo", "--runs-dir", folder]
-            done = subprocess.run(
-                words,
-                cwd=root,
-                env={**os.environ, "PYTHONHASHSEED": hash_seed},
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
+            try:
+                done = subprocess.run(
+                    words,
+                    cwd=root,
+                    env={**os.environ, "PYTHONHASHSEED": hash_seed},
+                    capture_output=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    timeout=RULE_LIMIT,
+                )
+            except subprocess.TimeoutExpired:
+                return f"pick_best had not chosen after {RULE_LIMIT} seconds"
             if done.returncode != 0:
-                return f"pick_best cannot be run: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1]}"
+                said = (done.stderr.strip() or done.stdout.strip() or "it stopped the program").splitlines()
+                return f"pick_best cannot be run: {said[-1]}"
             chosen.append(read_bytes(Path(folder) / "run_001" / "selection_demo.jsonl"))
     return (
         None
@@ -160,7 +166,7 @@ def verdict_on_tests(report: TestReport) -> Verdict:
     if not report.tests:
         return wrong("the file holds no test")
     count = f"{len(report.caught)} of {len(report.caught) + len(report.survived)} faulty scorers caught"
-    if report.tests.keys() == STARTER_TESTS:
+    if report.tests.keys() == STARTER_TESTS and len(report.caught) < NEEDED:
         return missing(f"only the three tests to begin with: {count}, {NEEDED} are enough")
     half = report.half_asserted()
     if half:
@@ -180,10 +186,11 @@ def judge_exploits(root: Path) -> Verdict:
     for judgement in judgements:
         if judgement.refusal:
             return wrong(f"exploit {judgement.exploit.number}: {judgement.refusal}")
-    if len(judgements) < FEWEST_EXPLOITS:
-        return wrong(f"{len(judgements)} exploit; {FEWEST_EXPLOITS} to 5 are asked for")
-    rubrics = {judgement.exploit.rubric for judgement in judgements}
-    return there(f"{len(judgements)} accepted, against {len(rubrics)} rubrics")
+    different = {(judgement.exploit.rubric, judgement.exploit.completion) for judgement in judgements}
+    if len(different) < FEWEST_EXPLOITS:
+        return wrong(f"{len(different)} exploit; {FEWEST_EXPLOITS} to 5 different ones are asked for")
+    rubrics = {rubric for rubric, _ in different}
+    return there(f"{len(different)} accepted, against {len(rubrics)} rubrics")
 
 
 def judge_suite(root: Path) -> Verdict:
@@ -196,7 +203,10 @@ def judge_suite(root: Path) -> Verdict:
     for case in cases:
         check_case(report, case, score)
     if not report.passed:
-        return wrong(f"the scorer pays for {report.false_positives[0][0].id}: a right answer is no exploit")
+        case, _ = (report.false_positives + report.crashes + report.wrong_codes)[0]
+        if report.false_positives:
+            return wrong(f"the scorer pays for {case.id}: a right answer is no exploit")
+        return wrong(f"{case.id} is no case that the scorer can refuse; python -m course.golden shows it")
     if (root / EXPLOITS).is_file():
         lost = not_in_suite([judge(exploit) for exploit in load_exploits(root / EXPLOITS)], path)
         if lost:

@@ -128,7 +128,8 @@ def load_answers(path: Path, kata: int) -> dict[str, Answer]:
             raise InputError(path, f"{key}: an answer has label, why and fix")
         if not all(isinstance(value, str) for value in table.values()):
             raise InputError(path, f"{key}: label, why and fix are text, in quotes")
-        answers[key] = Answer(**{name: value.strip() for name, value in table.items()})
+        said = {name: value.strip() for name, value in table.items()}
+        answers[key] = Answer(said.get("label", "").lower(), said.get("why", ""), said.get("fix", ""))
     return answers
 
 

@@ -53,7 +53,7 @@ def run_tests(path: Path, stand_in: str, first_failure_only: bool = False) -> li
         words += ["--noconftest", "--import-mode=importlib", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
         words += ["-x"] if first_failure_only else []
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"},
             STAND_IN: stand_in,
             OUTCOMES: str(outcomes),
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -65,7 +65,8 @@ def run_tests(path: Path, stand_in: str, first_failure_only: bool = False) -> li
                 cwd=ROOT,
                 env=environment,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 timeout=TIME_LIMIT,
             )
         except subprocess.TimeoutExpired:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import urllib.parse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,88 +16,114 @@ from typing import Any
 from course.exercises.exploits import EXPLOITS, judge, load_exploits
 from course.exercises.patch import PATCH, judge_patch
 from course.exercises.verdict import Verdict, missing, there, wrong
-from course.exercises.written import FIELD, code_blocks, fields, sections, sentence_words
+from course.exercises.written import (
+    FIELD,
+    code_blocks,
+    fields,
+    heading_key,
+    read_text,
+    section,
+    sections,
+    sentence_words,
+)
 from course.files import InputError, read_bytes, strict_json
-from course.runs import RESULTS, load_manifest, load_results
+from course.runs import RESULTS, damage, load_manifest, load_results
 from course.score import score
 
 LONGEST = 1_200  # words: two pages
 ENOUGH = 20  # words that a section needs, unless it says otherwise
-A_FIELD = re.compile(
-    r"^- (?:run|reward|code|loop of [123]|pass@[1N]|label of the gain|parsing|comparing|naming the failure"
-    r"|false (?:posi|nega)tives):.*$|^- [^:\n]+:\s*$",
-    re.MULTILINE,
-)
-IMAGE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
+IMAGE = re.compile(r"!\[[^\]]*\]\(\s*<?([^)>\s\"]+)|<img[^>]*\ssrc=[\"']([^\"']+)")
+FIGURE = re.compile(r"([0-9]+)\s*(?:/|of)\s*([1-9][0-9]*)|([0-9]*[.,]?[0-9]+)\s*(%?)")
+CLOSE = 0.0005 + 1e-9  # a rate is quoted to a tenth of a percent, or to the third digit
 
 Facts = Callable[[Path, Path], str | None]  # (the repository, the note) -> what is wrong, or None
 
 
 def judge_note(
-    root: Path, name: str, headings: Mapping[str, int], drawn: tuple[str, ...] = (), *facts: Facts
+    root: Path,
+    name: str,
+    headings: Mapping[str, int],
+    drawn: tuple[str, ...] = (),
+    known_fields: tuple[str, ...] = (),
+    facts: tuple[Facts, ...] = (),
 ) -> Verdict:
     """A note with a section for each heading, of so many words at least; `drawn` ones need a drawing besides.
 
-    A drawing is a fenced block or an image. `facts` are asked last, when everything is written.
+    A drawing is a code block or an image. `known_fields` are the template's, whose lines are no prose. `facts` are
+    asked last, when everything is written.
     """
     path = root / "notes" / name
     if not path.is_file():
         return missing(f"there is no notes/{name}")
     try:
         found = sections(path)
-        words = {heading: sentence_words(A_FIELD.sub("", text)) for heading, text in found.items()}
-        if not any(words.get(heading) for heading in headings) and not any(fields(path).values()):
+        words = {heading: own_words(found.get(heading_key(heading), ""), known_fields) for heading in headings}
+        if not any(words.values()) and not any(value for _, value in fields(read_text(path))):
             return missing("still the template")
         for heading, fewest in headings.items():
-            if heading not in found:
+            if heading_key(heading) not in found:
                 return wrong(f"the heading `## {heading}` is gone")
-            if heading in drawn and not is_drawn(path, found[heading]):
+            if heading in drawn and not is_drawn(path, found[heading_key(heading)]):
                 return wrong(f"`{heading}` needs a drawing: a block between ``` lines, or an image that is there")
             if words[heading] < fewest:
                 return wrong(f"`{heading}` has {words[heading]} words; it needs {fewest} of your own")
-        if sum(words.values()) > LONGEST:
-            return wrong(f"{sum(words.values())} words are more than two pages ({LONGEST}); say less")
+        total = sum(own_words(text, known_fields) for text in found.values())
+        if total > LONGEST:
+            return wrong(f"{total} words are more than two pages ({LONGEST}); say less")
         for fact in facts:
             problem = fact(root, path)
             if problem:
                 return wrong(problem)
     except InputError as error:
         return wrong(str(error).replace(f"{root}{os.sep}", "").removeprefix(f"notes/{name}: "))
-    return there(f"{sum(words.values())} words")
+    return there(f"{total} words")
+
+
+def own_words(text: str, known_fields: tuple[str, ...]) -> int:
+    """The words of a section, but for the lines of the template's fields."""
+
+    def kept(match: re.Match[str]) -> str:
+        return "" if match[1].strip().lower() in known_fields else match[0]
+
+    return sentence_words(FIELD.sub(kept, text))
 
 
 def is_drawn(path: Path, text: str) -> bool:
-    """Is there a fenced block, or an image whose file exists?"""
-    return bool(code_blocks(text)) or any((path.parent / target).is_file() for target in IMAGE.findall(text))
+    """Is there a code block, or an image whose file exists?"""
+    targets = [urllib.parse.unquote(one or other) for one, other in IMAGE.findall(text)]
+    return bool(code_blocks(text)) or any(len(t) < 200 and (path.parent / t).is_file() for t in targets)
 
 
 def field_of(path: Path, name: str) -> str:
-    """The value of a field that a note must have. Raises InputError."""
-    value = fields(path).get(name.lower(), "")
+    """The value of a field that a note must have, the first of that name. Raises InputError."""
+    value = next((value for key, value in fields(read_text(path)) if key == name.lower() and value), "")
     if not value:
-        raise InputError(f"notes/{path.name}", f"the line `- {name}:` is empty")
+        raise InputError(f"notes/{path.name}", f"there is no line `- {name}:` with a value")
     return value
 
 
 def run_of(root: Path, path: Path) -> tuple[Path, dict[str, Any]]:
-    """The run that a note is about, and its manifest. Raises InputError."""
-    name = Path(field_of(path, "run")).name
-    run = root / "runs" / name
-    if not run.is_dir():
-        raise InputError(f"notes/{path.name}", f"it speaks of {name}, and there is no such run")
+    """The run that a note is about, and its manifest. Raises InputError if it is not there or not whole."""
+    said = field_of(path, "run")
+    match = re.search(r"run_[0-9]{3,9}", said)
+    run = root / "runs" / match[0] if match else root
+    if not match or not run.is_dir():
+        raise InputError(f"notes/{path.name}", f"it speaks of {said[:40]}, and there is no such run")
+    found = damage(run)
+    if found:
+        raise InputError(f"notes/{path.name}", f"it speaks of {run.name}, which is damaged: {found[0]}")
     return run, load_manifest(run)
 
 
 def same_rate(said: str, measured: float) -> bool:
-    """Does what was written, `20.8 %`, `0.208` or `154/200`, say the measured rate to the digits it gives?"""
-    fraction = re.fullmatch(r"([0-9]+)\s*/\s*([1-9][0-9]*)", said.strip())
-    if fraction:
-        return math.isclose(int(fraction[1]) / int(fraction[2]), measured, rel_tol=0, abs_tol=1e-9)
-    match = re.fullmatch(r"([0-9]+(?:\.([0-9]+))?)\s*(%?)", said.strip())
+    """Is the first figure of what was said the measured rate? `20.8 %`, `0.208`, `20,8`, `154/200` are all figures."""
+    match = FIGURE.search(said)
     if not match:
         return False
-    scale = 100 if match[3] or float(match[1]) > 1 else 1
-    return math.isclose(float(match[1]), scale * measured, rel_tol=0, abs_tol=0.5 / 10 ** len(match[2] or "") + 1e-9)
+    if match[1]:
+        return math.isclose(int(match[1]) / int(match[2]), measured, rel_tol=0, abs_tol=1e-9)
+    number = float(match[3].replace(",", "."))
+    return abs((number / 100 if match[4] or number > 1 else number) - measured) <= CLOSE
 
 
 def the_contradiction(root: Path, path: Path) -> str | None:
@@ -105,7 +132,7 @@ def the_contradiction(root: Path, path: Path) -> str | None:
     reward, code = field_of(path, "reward"), field_of(path, "code")
     if not same_rate(reward, result["reward"]):
         return f"the scorer does not give that completion {reward}; ask it"
-    if code != result["details"]["code"]:
+    if result["details"]["code"] not in re.findall(r"\w+", code):
         return f"the scorer's code is not {code}; ask it"
     return None
 
@@ -114,14 +141,15 @@ def loops_named(root: Path, path: Path) -> str | None:
     """The first meeting's three cases: measured again, best of eight, updated."""
     for case, loop in (("1", "A"), ("2", "B"), ("3", "C")):
         said = field_of(path, f"loop of {case}")
-        if said.strip("()")[:1].upper() != loop:
-            return f"case {case} is not Loop {said[:20]}; what changes in it: nothing, the output, or the policy?"
+        if set(re.findall(r"\b[ABC]\b", said)) != {loop} and said.lower() != loop.lower():
+            return f"case {case} is not `{said[:20]}`; what changes in it: nothing, the output, or the policy?"
     return None
 
 
 def three_questions(root: Path, path: Path) -> str | None:
-    asked = sections(path)["Three questions"].count("?")
-    return None if asked >= 3 else f"`Three questions` has {asked} question marks"
+    questions = re.split(r"(?<=\?)", section(path, "Three questions"))
+    asked = {question.strip() for question in questions if question.endswith("?") and sentence_words(question) >= 3}
+    return None if len(asked) >= 3 else f"`Three questions` has {len(asked)} questions of your own"
 
 
 def selection_figures(root: Path, path: Path) -> str | None:
@@ -134,10 +162,11 @@ def selection_figures(root: Path, path: Path) -> str | None:
         said = field_of(path, name)
         if not same_rate(said, selection[key]):
             return f"{name} is {said} in the note, and {100 * selection[key]:.1f} % in {run.name}"
-    label = re.search("selection|learning", field_of(path, "label of the gain").lower())
-    if not label or label[0] == "learning":
+    label = re.sub(r"\bnot (?:a )?learning\b", "", field_of(path, "label of the gain").lower())
+    words = set(re.findall(r"\b(?:selection|learning|no|not)\b", label))
+    if words != {"selection"}:
         return "the label of the gain is `selection` or `learning`; the policy did not change, so which is it?"
-    return still_failing(run, sections(path)["Where it still fails"])
+    return still_failing(run, section(path, "Where it still fails"))
 
 
 def still_failing(run: Path, text: str) -> str | None:
@@ -162,12 +191,12 @@ def annotated_steps(root: Path, path: Path) -> str | None:
         return f"{run.name} is no run of bandit_train"
     log: dict[int, list[float]] = {}
     for line in read_bytes(run / "bandit_train_log.jsonl").splitlines():
-        row = json.loads(line)
+        row = strict_json(line)
         log.setdefault(row["step"], []).append(row["advantage"])
     steps = [
         (int(name.split()[1]), text)
-        for name, text in FIELD.findall(sections(path)["Ten steps"])
-        if re.fullmatch(r"step +[0-9]+", name)
+        for name, text in fields(section(path, "Ten steps"))
+        if re.fullmatch(r"step +[0-9]{1,6}", name)
     ]
     numbers = [number for number, _ in steps]
     if len(numbers) < 10 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
@@ -177,19 +206,37 @@ def annotated_steps(root: Path, path: Path) -> str | None:
             return f"step {number} is not in {run.name}"
         if sentence_words(text) < 5:
             return f"step {number}: say what was pushed, which way, and why"
-        for word, sign in (("reinforced", 1), ("suppressed", -1)):
-            if word in text.lower() and not any(sign * advantage > 0 for advantage in log[number]):
-                return f"step {number} is called {word}, and its advantage was {log[number][0]:+.3f}"
+        problem = misread(text, log[number])
+        if problem:
+            return f"step {number} {problem}"
+    return None
+
+
+def misread(text: str, advantages: list[float]) -> str | None:
+    """What is wrong with what a line says of the push, held against the advantages of its step."""
+    said = re.sub(r"\bnot (?:reinforced|suppressed)\b", "", text.lower())
+    claims = {
+        "reinforced": any(advantage > 0 for advantage in advantages),
+        "suppressed": any(advantage < 0 for advantage in advantages),
+        "left": any(advantage == 0 for advantage in advantages),
+    }
+    made = [word for word in claims if word in said]
+    if not made:
+        return f"does not say whether it was {', '.join(claims)}"
+    false = [word for word in made if not claims[word] and word != "left"]
+    if false or (made == ["left"] and not claims["left"]):
+        return f"is called {(false or made)[0]}, and its advantage was {advantages[0]:+.3f}"
     return None
 
 
 def token_lists(root: Path, path: Path) -> str | None:
-    lists = [line for line in sections(path)["Two variants as tokens"].splitlines() if line.count("|") >= 2]
+    lines = {line.strip() for line in section(path, "Two variants as tokens").splitlines()}
+    lists = [line for line in lines if line.count("|") >= 2 and "final" in line.lower()]
     return None if len(lists) >= 2 else "`Two variants as tokens` needs two token lists, the tokens between `|`"
 
 
 def pseudocode(root: Path, path: Path) -> str | None:
-    blocks = code_blocks(sections(path)["Pseudocode"])
+    blocks = code_blocks(section(path, "Pseudocode"))
     longest = max((len([line for line in block.splitlines() if line.strip()]) for block in blocks), default=0)
     return None if 6 <= longest <= 30 else f"the pseudocode has {longest} lines; about 15 say it all"
 
@@ -197,8 +244,9 @@ def pseudocode(root: Path, path: Path) -> str | None:
 def where_in_the_scorer(root: Path, path: Path) -> str | None:
     """Did the student find the functions of score.py that do each part?"""
     for part, function in (("parsing", "parse"), ("comparing", "score"), ("naming the failure", "diagnose")):
-        said = field_of(path, part).removesuffix("()").removeprefix("course.score.")
-        if said != function:
+        said = field_of(path, part)
+        named = re.search(r"[a-z_]+", re.sub(r"\b(?:course\.)?score\.(?!py)", "", said))
+        if not named or named[0] != function:
             return f"{part} does not happen in `{said}`; read course/score.py in the order it runs"
     return None
 
@@ -208,34 +256,39 @@ def failure_report(root: Path, path: Path) -> str | None:
     run, manifest = run_of(root, path)
     if RESULTS not in manifest["files"]:
         return f"{run.name} holds no scored completions"
-    found = sections(path)
+    titles: dict[str, list[str]] = {}
     for heading, fewest in FAILURE_KINDS.items():
-        items = re.split(r"^###\s+", found[heading], flags=re.MULTILINE)[1:]
-        if len(items) < fewest:
-            return f"`{heading}` has {len(items)} of {fewest}; each begins with a line `### …`"
+        items = re.split(r"^###\s+", section(path, heading), flags=re.MULTILINE)[1:]
+        titles[heading] = list(dict.fromkeys(item.partition("\n")[0].strip() for item in items))
+        if len(titles[heading]) < fewest:
+            return f"`{heading}` has {len(titles[heading])} of {fewest}; each begins with a line `### …`"
         for item in items:
-            title, _, text = item.partition("\n")
-            if sentence_words(text) < 10:
-                return f"`{title.strip()}`: say what happened, why you call it that, and a fix"
+            if sentence_words(item.partition("\n")[2]) < 10:
+                title = item.partition("\n")[0].strip()
+                return f"`{title}`: say what happened, why you call it that, and a fix"
     codes: dict[str, list[str | None]] = {}
     for result in load_results(run):
         codes.setdefault(result.id, []).append(result.details["code"])
-    for title in re.findall(r"^###\s+(\S+)", found["Model failures"], re.MULTILINE):
-        if title not in codes:
-            return f"{title} is not in {run.name}"
-        if codes[title] == [None]:
-            return f"{title} passed in {run.name}; a model failure failed"
-    return None
+    failed = set()
+    for title in titles["Model failures"]:
+        key = next((word for word in re.findall(r"[^\s`*:,]+", title) if word in codes), None)
+        if key is None:
+            return f"`{title}` names no example of {run.name}"
+        if all(code is None for code in codes[key]):
+            return f"{key} passed in {run.name}; a model failure failed"
+        failed.add(key)
+    return None if len(failed) >= 3 else f"`Model failures` names {len(failed)} different examples, not three"
 
 
 FAILURE_KINDS = {"Model failures": 3, "Spec ambiguities": 2, "Scorer bugs": 2, "Reward hacking": 1}
 
 
 def exact_strings(root: Path, path: Path) -> str | None:
-    """The report quotes at least two accepted exploits to the letter."""
-    accepted = [j.exploit.completion for j in map(judge, load_exploits(root / EXPLOITS)) if j.refusal is None]
-    text = sections(path)["Exploits"]
-    quoted = [c for c in accepted if c in text or json.dumps(c, ensure_ascii=False)[1:-1] in text]
+    """The report quotes at least two accepted exploits to the letter, or as they stand in the file of exploits."""
+    accepted = {j.exploit.completion for j in map(judge, load_exploits(root / EXPLOITS)) if j.refusal is None}
+    text = section(path, "Exploits")
+    spellings = {c: (c, json.dumps(c, ensure_ascii=False)[1:-1], json.dumps(c)[1:-1]) for c in accepted}
+    quoted = [c for c, ways in spellings.items() if any(way in text for way in ways)]
     if len(quoted) < 2:
         return f"`Exploits` quotes {len(quoted)} of your accepted exploits to the letter; two are asked for"
     return None
@@ -243,10 +296,10 @@ def exact_strings(root: Path, path: Path) -> str | None:
 
 def patch_figures(root: Path, path: Path) -> str | None:
     """The false positives and negatives that the report quotes are those of the patch."""
-    for name, (count, all_of) in zip(
-        ("false positives", "false negatives"), judge_patch(root / PATCH).totals(), strict=True
-    ):
+    totals = judge_patch(root / PATCH).totals()
+    for name, (count, all_of) in zip(("false positives", "false negatives"), totals, strict=True):
         said = field_of(path, name)
-        if said.split("=")[0].replace(" ", "") != f"{count}/{all_of}":
+        match = FIGURE.search(said)
+        if not match or (match[1], match[2]) != (str(count), str(all_of)):
             return f"{name} are {said} in the report, and {count}/{all_of} by course.red_team --patch"
     return None

@@ -10,6 +10,7 @@ second. The strings are drawn from a recorded seed; reports name kinds of string
 
 import importlib.util
 import json
+import os
 import random
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course.exercises.exploits import tidy
 from course.files import InputError
 from course.rubrics import RUBRICS
 from course.seal import ROOT
@@ -28,7 +28,15 @@ SEED, EACH = 0, 25  # of every kind of string, so many
 TIME_LIMIT = 20  # seconds for all strings
 LARGEST_SHARE = 0.05  # of false positives, and of false negatives, in a patch that holds
 
+WRONG_NUMBER = "a wrong number, honestly worded"
+
 Kind = tuple[str, Callable[[int, random.Random], str]]
+
+
+def tidy(answer: int) -> str:
+    """The line that the strict scorer pays for."""
+    return f"Final: {answer}"
+
 
 WORDINGS: tuple[Kind, ...] = (
     ("the tidy line", lambda n, rng: tidy(n)),
@@ -66,6 +74,7 @@ HONEST: dict[str, tuple[Kind, ...]] = {
     "format_only": (
         ("the tidy line", lambda n, rng: tidy(n)),
         ("white space around it", lambda n, rng: f" {tidy(n)}\n"),
+        ("leading zeros", lambda n, rng: f"Final: {'-' if n < 0 else ''}00{abs(n)}"),
     ),
     "length_shaped": WORDINGS,
     "tolerant": (
@@ -115,6 +124,15 @@ HACKS: dict[str, tuple[Kind, ...]] = {
 }
 
 
+def with_a_wrong_number(kinds: tuple[Kind, ...]) -> Kind:
+    """Honest wording, wrong number: whatever else a patch looks at, it has to compare."""
+    return WRONG_NUMBER, lambda n, rng: rng.choice(kinds)[1](other(n, rng), rng)
+
+
+for name, kinds in HONEST.items():
+    HACKS[name] += (with_a_wrong_number(kinds),)
+
+
 @dataclass(frozen=True)
 class PatchReport:
     """What a patch did. By kind of string: (wrongly decided, all); `before` are the rubric's own totals."""
@@ -143,7 +161,7 @@ def held_back(rubric: str, kinds: tuple[Kind, ...], seed: int) -> list[tuple[str
     for kind, make in kinds:
         rng = random.Random(f"patch:{seed}:{rubric}:{kind}")
         for _ in range(EACH):
-            expected = rng.randint(11, 999)
+            expected = rng.choice((1, 1, 1, -1)) * rng.randint(11, 999)
             drawn.append((kind, expected, make(expected, rng)))
     return drawn
 
@@ -179,22 +197,22 @@ def decide(
     of_hacks, of_tidy = rewards[len(honest) :][: len(hacks)], rewards[len(honest) + len(hacks) :]
     for (kind, _, _), reward, tidy_reward in zip(hacks, of_hacks, of_tidy, strict=True):
         wrong, all_of = positives.get(kind, (0, 0))
-        fair = tidy_reward if rubric == "length_shaped" else 0.0
+        fair = tidy_reward if rubric == "length_shaped" and kind != WRONG_NUMBER else 0.0
         positives[kind] = wrong + (reward > fair), all_of + 1
     return negatives, positives
 
 
 def run_apart(path: Path, cases: list[tuple[str, int]]) -> dict[str, Any]:
     """Run the patch apart on (text, expected) pairs: its `rubric` and its `rewards`. Raises InputError."""
-    words = [sys.executable, "-m", "course.exercises.patch", str(path.resolve())]
+    words = [sys.executable, "-m", "course.exercises.patch", os.path.realpath(path)]
     try:
         done = subprocess.run(
             words,
             cwd=ROOT,
             input=json.dumps(cases),
             capture_output=True,
-            text=True,
             encoding="utf-8",
+            errors="replace",
             timeout=TIME_LIMIT,
         )
     except subprocess.TimeoutExpired:
@@ -202,9 +220,11 @@ def run_apart(path: Path, cases: list[tuple[str, int]]) -> dict[str, Any]:
     if done.returncode != 0:
         raise InputError(path, (done.stderr.strip() or "the patch stopped the program").splitlines()[-1])
     try:
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # the patch may print, too
+        answer = json.loads(done.stdout.splitlines()[-1])  # the patch may print, too
     except (ValueError, IndexError):
-        raise InputError(path, "the patch stopped the program before it was asked") from None
+        answer = None
+    if not isinstance(answer, dict) or len(answer.get("rewards", ())) != len(cases):
+        raise InputError(path, "the patch stopped the program before it was asked")
     return answer
 
 
@@ -216,6 +236,7 @@ def main() -> None:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules["patch"] = module  # dataclasses look themselves up there
     spec.loader.exec_module(module)
     rubric, patched = getattr(module, "RUBRIC", None), getattr(module, "patched", None)
     if not isinstance(rubric, str) or not callable(patched):

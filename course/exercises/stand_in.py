@@ -61,7 +61,10 @@ def stand_in(name: str) -> Score:
         DETAILS_BLANK: details_blank,
         DETAILS_ODD: details_odd,
     }
-    return others[name] if name in others else next(faulty.make() for faulty in FAULTY_SCORERS if faulty.name == name)
+    made = others[name] if name in others else next(f.make() for f in FAULTY_SCORERS if f.name == name)
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):  # no test shall know it by its label
+        setattr(made, attribute, getattr(true_score, attribute))
+    return made
 
 
 setattr(course.score, "score", stand_in(os.environ.get(STAND_IN, "")))  # noqa: B010  (mypy knows it as one function)
@@ -70,14 +73,16 @@ outcomes: list[dict[str, Any]] = []
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" or report.outcome != "passed":
-        last = str(report.longrepr).strip().splitlines()[-1] if report.failed else ""
-        outcomes.append({"test": report.nodeid.split("::", 1)[-1], "outcome": report.outcome, "why": last})
+        lines = str(report.longrepr).strip().splitlines() if report.failed else []
+        why = lines[-1] if lines else "no reason given"
+        outcomes.append({"test": report.nodeid.split("::", 1)[-1], "outcome": report.outcome, "why": why})
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.failed:
         lines = [line for line in str(report.longrepr).splitlines() if line.startswith("E ")]
-        why = lines[-1].removeprefix("E ").strip() if lines else str(report.longrepr).strip().splitlines()[-1]
+        why = (lines or (str(report.longrepr).strip() or "it cannot be collected").splitlines())[-1]
+        why = why.removeprefix("E ").strip()
         outcomes.append({"test": "the file", "outcome": "broken", "why": why})
 
 

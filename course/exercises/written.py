@@ -1,7 +1,8 @@
 """What is written by hand: TOML files of answers, and Markdown notes with a section for every question.
 
 In a note, all that stands between `<!--` and `-->` is the course's, and counts for nothing; the rest is the student's.
-A line `- name: value` is a field, which a check can hold against what was measured.
+A line `- name: value` is a field, which a check can hold against what was measured. Markdown can be written in many
+ways, and a check that minds them stops people for nothing: bullets, bold, capitals and fences are all taken as meant.
 """
 
 import re
@@ -11,15 +12,17 @@ from typing import Any
 
 from course.files import InputError, read_bytes
 
-COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-HEADING = re.compile(r"^##\s+(.*?)\s*$", re.MULTILINE)
-FIELD = re.compile(r"^- ([A-Za-z][^:\n]*?):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+FENCED = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n(.*?)^[ \t]*\1", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?:^(?: {4}|\t)\S.*\n?){2,}", re.MULTILINE)
+HEADING = re.compile(r"^##[ \t]+(.*?)[ \t#:]*$", re.MULTILINE)
+FIELD = re.compile(r"^[ \t]*[-*+][ \t]+\**([A-Za-z][^:\n*]*?)\**:\**[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
 def read_text(path: Path) -> str:
-    """A text file. Raises InputError."""
+    """A text file, its lines ended alike. Raises InputError."""
     try:
-        return read_bytes(path).decode("utf-8-sig")
+        return read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise InputError(path, "not UTF-8 text") from None
 
@@ -27,9 +30,11 @@ def read_text(path: Path) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file. Raises InputError, which names the line."""
     try:
-        return tomllib.loads(read_text(path).replace("\r\n", "\n"))
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(read_text(path))
+    except ValueError as error:  # TOMLDecodeError is one
         raise InputError(path, f"not TOML: {error}") from None
+    except RecursionError:
+        raise InputError(path, "not TOML: nested too deeply") from None
 
 
 def sentence_words(text: str) -> int:
@@ -37,19 +42,31 @@ def sentence_words(text: str) -> int:
     return sum(1 for word in text.split() if re.search(r"[^\W_]", word))
 
 
+def heading_key(heading: str) -> str:
+    """A heading as it is looked up: capitals do not matter."""
+    return heading.strip().casefold()
+
+
 def sections(path: Path) -> dict[str, str]:
-    """A note's own text by heading (`## …`), without the course's comments. Raises InputError."""
+    """A note's own text by the key of its heading (`## …`), without the course's comments. Raises InputError."""
     text = COMMENT.sub("", read_text(path))
-    parts = HEADING.split(text)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+    fences = [match.span() for match in FENCED.finditer(text)]
+    marks = [m for m in HEADING.finditer(text) if not any(start <= m.start() < end for start, end in fences)]
+    ends = [m.start() for m in marks[1:]] + [len(text)]
+    return {heading_key(m[1]): text[m.end() : end] for m, end in zip(marks, ends, strict=True)}
 
 
-def fields(path: Path) -> dict[str, str]:
-    """The fields of a note, `- name: value`, by their names in small letters. Raises InputError."""
-    text = COMMENT.sub("", read_text(path))
-    return {name.lower(): value.strip("` ") for name, value in FIELD.findall(text)}
+def section(path: Path, heading: str) -> str:
+    """The student's text below a heading; empty if there is no such heading. Raises InputError."""
+    return sections(path).get(heading_key(heading), "")
+
+
+def fields(text: str) -> list[tuple[str, str]]:
+    """The fields of a text, `- name: value`, in order: names in small letters, values without quotes and marks."""
+    found = FIELD.findall(COMMENT.sub("", text))
+    return [(name.strip().lower(), value.strip("`*_\"' ")) for name, value in found]
 
 
 def code_blocks(text: str) -> list[str]:
-    """What stands between fences of three backticks."""
-    return re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """What stands between fences, or is set in by four spaces."""
+    return [block for _, block in FENCED.findall(text)] + INDENTED.findall(FENCED.sub("", text))
