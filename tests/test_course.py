@@ -648,7 +648,6 @@ def test_what_the_pages_quote_in_passing_was_measured(command: Command, tmp_path
     rewards = [row["mean_reward"] for row in sweep]
     coded = frozen["failures"]
     shifted = variance[0.2, "1 and 2"]
-    late = variance[0.9, "0 and 1"]
     holds = {
         "milestone_0.md": {
             "with 200 problems": frozen["examples"] == 200,
@@ -665,7 +664,9 @@ def test_what_the_pages_quote_in_passing_was_measured(command: Command, tmp_path
             "three figures for one policy (40, 42, 20.8 %)": [frozen["passes"], 200 * first] == [40, pytest.approx(42)],
         },
         "milestone_1.md": {
-            "no baseline is quieter": late["none"] < min(late["running"], late["batch"]),
+            "no baseline is quieter: in this table from one half on": all(
+                variance[chance, "0 and 1"]["none"] < variance[chance, "0 and 1"]["running"] for chance in (0.5, 0.9)
+            ),
             "all the difference": shifted["none"] > 10 * shifted["running"],
         },
         "milestone_2.md": {
@@ -677,7 +678,10 @@ def test_what_the_pages_quote_in_passing_was_measured(command: Command, tmp_path
         },
         "milestone_5.md": {"Seven rubrics": len(RUBRICS) == 7, "Eight texts": len(load_items(2)) == 8},
         "../teacher/model_answers.md": {
-            "more than tenfold if all rewards are shifted up": shifted["none"] > 10 * shifted["running"],
+            "more than tenfold at 0.2 and 0.5": all(
+                variance[chance, "1 and 2"]["none"] > 10 * variance[chance, "1 and 2"]["running"]
+                for chance in (0.2, 0.5)
+            ),
             "on twenty seeds of twenty": len(mdp["first_step_by_immediate"]) == 20,
             "is best at beta 0.3": max(sweep, key=lambda row: row["true_value"])["beta"] == 0.3,
         },
