@@ -154,6 +154,33 @@ def test_links_in_documents_lead_somewhere() -> None:
             assert not heading or heading in anchors(there), f"{document.name}: {target}#{heading}"
 
 
+def test_commands_that_are_only_mentioned_exist_with_their_options() -> None:
+    """Those in blocks are run; those in a sentence must at least be typed as they are meant."""
+    shared = ("runs.py", "bandit.py", "policy/lab.py")
+    known = "".join((ROOT / "course" / name).read_text(encoding="utf-8") for name in shared)
+    mentioned = 0
+    for document in every_document():
+        text = " ".join(re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.M | re.S).split())
+        for command in re.findall(r"`((?:python -m )?course\.[^`]+)`", text):
+            words = command.removeprefix("python -m ").split()
+            if (
+                "…" in words[0]
+                or "(" in words[0]
+                or words[0].count(".")
+                and not words[0].replace(".", "").isidentifier()
+            ):
+                continue
+            path = ROOT / f"{words[0].replace('.', '/')}.py"
+            if not path.is_file() and not command.startswith("python"):
+                continue  # a function, `course.score.CODES` say
+            assert path.is_file() or words[0] == "course", f"{document.name}: {command}"
+            source = known + (path.read_text(encoding="utf-8") if path.is_file() else "")
+            for option in (word for word in words if word.startswith("--")):
+                assert f'"{option}"' in source or option == "--help", f"{document.name}: {command}"
+            mentioned += 1
+    assert mentioned > 100
+
+
 def every_document() -> list[Path]:
     folders = (ROOT, ROOT / "docs", ROOT / "teacher", ROOT / "data")
     return [path for folder in folders for path in sorted(folder.glob("*.md"))] + [ROOT / "notes" / "README.md"]
