@@ -349,6 +349,15 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
         "notes/selection.md",
         "no such run",
     ),
+    (
+        "two predictions",
+        run_again(
+            f"python -m course.policy_gradient_demo --slow --steps 2 --predictions {SOLUTION / 'predictions.txt'}",
+            "policy_gradient",
+        ),
+        "runs/run_00X/predictions.jsonl",
+        "2 of 5 predictions",
+    ),
     ("slow motion without predictions", without_predictions, "runs/run_00X/predictions.jsonl", "has no predictions"),
     (
         "a suppressed step called reinforced",

@@ -34,7 +34,7 @@ STARTER_TESTS = {
     "test_the_bare_number_earns_nothing",
 }
 RULE_LIMIT = 60  # seconds for one run of selection_demo with an edited rule
-FEWEST_EXPLOITS, FEWEST_REASON_WORDS = 2, 3
+FEWEST_EXPLOITS, FEWEST_PREDICTIONS, FEWEST_REASON_WORDS = 2, 5, 3
 
 
 def judge_run(root: Path, asked: Callable[[Manifest], bool], how: str, *facts: Fact) -> Verdict:
@@ -64,8 +64,9 @@ def what_is_wrong(run: Path, manifest: Manifest) -> str | None:
         return f"runs/{run.name} does not verify: {found[0]}"
     core = manifest.get("core", {})
     if not core.get("sealed"):
-        changed = "; ".join(core.get("broken", []))
-        return f"runs/{run.name} was made with a changed core ({changed}): git checkout -- course, and run again"
+        broken = core.get("broken") or ["course"]
+        restore = f"git checkout -- {broken[0].split(':')[0]}"
+        return f"runs/{run.name} was made with a changed core ({'; '.join(broken)}); {restore}, and run it again"
     return None
 
 
@@ -86,8 +87,10 @@ def predicted(run: Path, manifest: Manifest) -> str | None:
     """Was every step predicted, with a reason, before it was revealed?"""
     if not manifest["settings"]["slow"]:
         return f"runs/{run.name} has no predictions: slow motion asks for them (--slow)"
-    for line in read_bytes(run / "predictions.jsonl").splitlines():
-        row = strict_json(line)
+    rows = [strict_json(line) for line in read_bytes(run / "predictions.jsonl").splitlines()]
+    if len(rows) < FEWEST_PREDICTIONS:
+        return f"runs/{run.name} has {len(rows)} of {FEWEST_PREDICTIONS} predictions"
+    for row in rows:
         if sentence_words(row["text"]) < 1 + FEWEST_REASON_WORDS:
             return f"runs/{run.name}, step {row['step']}: the prediction `{row['text']}` does not say why"
     return None
@@ -125,11 +128,9 @@ def trouble_with_the_rule(root: Path) -> str | None:
                 said = (done.stderr.strip() or done.stdout.strip() or "it stopped the program").splitlines()
                 return f"pick_best cannot be run: {said[-1]}"
             chosen.append(read_bytes(Path(folder) / "run_001" / "selection_demo.jsonl"))
-    return (
-        None
-        if chosen[0] == chosen[1]
-        else "pick_best chooses otherwise when it is asked again: break ties by a fixed rule"
-    )
+    if chosen[0] != chosen[1]:
+        return "pick_best chooses otherwise when it is asked again: break ties by a fixed rule"
+    return None
 
 
 def judge_kata(kata: int, root: Path) -> Verdict:
