@@ -102,7 +102,7 @@ def print_progress(out: Console) -> None:
         deliverable, milestone = following
         out.print(f"\nNext: {deliverable.how}   ({milestone.page})")
     else:
-        out.print("\nNext: python -m course.check")
+        out.print("\nNext: python -m course.check   (it judges what runs your own code, too)")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from course.pictures import COLOURS, new_figure, png
 from course.runs import SUMMARY, RunWriter, add_run_options
 from course.terminal import console, run_command, table, visible
 
+REASON_WORDS = 3  # that a prediction at the prompt needs after its direction
 DIRECTIONS = ("up", "down", "same")
 RUNNING_RATE = 0.2  # baseline <- baseline + 0.2 (reward - baseline)
 SIGN_LINE = "The sign of the advantage: above zero the sampled action is reinforced, below zero it is suppressed."
@@ -146,12 +147,12 @@ def ask() -> str:
     """A prediction from the terminal, asked for until it begins with a direction. Raises InputError at its end."""
     while True:
         try:
-            text = input("Your prediction (up, down or same, and why): ").strip()
+            text = input("Your prediction (up, down or same, then why): ").strip()
         except EOFError:
             raise InputError("--slow", "the terminal closed before the last prediction") from None
-        if direction_of(text):
+        if direction_of(text) and len(text.split()) > REASON_WORDS:
             return text
-        print("It begins with up, down or same; then say why.")
+        print(f"It begins with up, down or same; then say why, in {REASON_WORDS} words or more.")
 
 
 def show_state(out: Console, bandit: Bandit, step: int, probs: np.ndarray, action: int, baseline: float) -> None:

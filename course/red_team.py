@@ -1,7 +1,7 @@
 """The red team: write what a weak rubric pays for and nobody wants, then close the hole it uses.
 
     python -m course.red_team             judges notes/exploits.toml; accepted exploits join your golden suite
-    python -m course.red_team --rubrics   the seven weak rubrics: why someone wrote them, and a text to try
+    python -m course.red_team --rubrics   the seven weak rubrics, and why someone wrote them; find the hole
     python -m course.red_team --patch     tries notes/patch.py on strings that it has not seen
 
 An exploit is accepted if its rubric pays for it, the strict scorer does not, and it goes through the rubric's own hole.

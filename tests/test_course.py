@@ -277,6 +277,7 @@ why = "whoever lists enough numbers is paid for one"
 REPORT = "notes/failure_report.md"
 TESTS = "tests/test_rubric.py"
 LOOP_A, SELECTED = "runs/run_00X (Loop A)", "runs/run_00X/selection_demo.jsonl"
+PREDICTED = "runs/run_00X/predictions.jsonl"
 MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
     (
         "the contradiction believed",
@@ -358,7 +359,12 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
         "runs/run_00X/predictions.jsonl",
         "2 of 5 predictions",
     ),
-    ("slow motion without predictions", without_predictions, "runs/run_00X/predictions.jsonl", "has no predictions"),
+    (
+        "slow motion without predictions",
+        without_predictions,
+        "runs/run_00X/predictions.jsonl",
+        "no run has predictions",
+    ),
     (
         "a suppressed step called reinforced",
         edit("notes/bandit_log.md", "so it was suppressed", "so it was reinforced"),
@@ -389,7 +395,7 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
         "the wrong function",
         edit("notes/eval_vs_reward.md", "- parsing: parse", "- parsing: diagnose"),
         "notes/eval_vs_reward.md",
-        "parsing does not happen in `diagnose`",
+        "parsing does not happen in: diagnose",
     ),
     (
         "an exploit that is right",
@@ -620,7 +626,7 @@ def test_the_check_for_a_script(finished: Path) -> None:
 
 @pytest.mark.usefixtures("shipped")
 def test_the_map_says_what_is_next(finished: Path, tmp_path: Path) -> None:
-    assert "Next: python -m course.check\n" in type_in(finished, "python -m course").stdout
+    assert "Next: python -m course.check   (" in type_in(finished, "python -m course").stdout
     fresh = copy_repository(tmp_path)
     out = type_in(fresh, "python -m course").stdout
     assert "Next: write notes/first_meeting.md   (docs/first_meeting.md)" in out

@@ -442,7 +442,7 @@ def test_bad_predictions(text: str, reason: str, command: Command, tmp_path: Pat
 def test_the_terminal_asks_until_it_is_answered(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = iter(["", "maybe", "up, a guess", "down", "EOF"])
+    answers = iter(["", "maybe", "down", "up, a mere guess", "down, it earned nothing", "EOF"])
 
     def answer(_: str) -> str:
         text = next(answers)
@@ -454,7 +454,7 @@ def test_the_terminal_asks_until_it_is_answered(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     done = command("course.policy_gradient_demo", "--slow", "--steps", 2, "--runs-dir", tmp_path)
     assert done.code == 0
-    assert done.out.count("It begins with up, down or same") == 2
+    assert done.out.count("It begins with up, down or same") == 3
     done = command("course.policy_gradient_demo", "--slow", "--steps", 1, "--runs-dir", tmp_path)
     assert done.err == "error: --slow: the terminal closed before the last prediction\n"
 

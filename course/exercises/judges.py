@@ -1,5 +1,6 @@
 """Runs and files of a student, judged: is it there, is it sound, is it what was asked for?"""
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -14,7 +15,7 @@ from course.exercises.exploits import EXPLOITS, judge, load_exploits, not_in_sui
 from course.exercises.katas import answers_path, grade, load_answers
 from course.exercises.mutation import NEEDED, TestReport, judge_tests
 from course.exercises.patch import PATCH, judge_patch
-from course.exercises.verdict import Verdict, missing, there, wrong
+from course.exercises.verdict import MISSING, Verdict, missing, there, wrong
 from course.exercises.written import sentence_words
 from course.files import InputError, read_bytes, strict_json
 from course.golden import YOUR_SUITE, GoldenReport, check_case, load_cases
@@ -83,10 +84,26 @@ def on_the_frozen_rollouts(run: Path, manifest: Manifest) -> str | None:
     return None
 
 
+def judge_predictions(root: Path, how: str) -> Verdict:
+    """A run in slow motion; fast ones of the same demo are none, however many came after it."""
+
+    def is_slow(manifest: Manifest) -> bool:
+        return manifest.get("experiment") == "policy_gradient" and bool(manifest.get("settings", {}).get("slow"))
+
+    verdict = judge_run(root, is_slow, how, predicted)
+    if verdict.state == MISSING and any(is_demo(run) for run in list_runs(root / "runs")):
+        return wrong(f"no run has predictions: slow motion asks for them. Type: {how}")
+    return verdict
+
+
+def is_demo(run: Path) -> bool:
+    with contextlib.suppress(InputError):
+        return bool(load_manifest(run).get("experiment") == "policy_gradient")
+    return False
+
+
 def predicted(run: Path, manifest: Manifest) -> str | None:
     """Was every step predicted, with a reason, before it was revealed?"""
-    if not manifest["settings"]["slow"]:
-        return f"runs/{run.name} has no predictions: slow motion asks for them (--slow)"
     rows = [strict_json(line) for line in read_bytes(run / "predictions.jsonl").splitlines()]
     if len(rows) < FEWEST_PREDICTIONS:
         return f"runs/{run.name} has {len(rows)} of {FEWEST_PREDICTIONS} predictions"

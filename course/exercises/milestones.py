@@ -17,13 +17,13 @@ from course.exercises.judges import (
     is_evaluation,
     judge_exploits,
     judge_kata,
+    judge_predictions,
     judge_rubric_tests,
     judge_run,
     judge_selection,
     judge_suite,
     judge_the_patch,
     on_the_frozen_rollouts,
-    predicted,
 )
 from course.exercises.verdict import Verdict, wrong
 from course.files import InputError
@@ -91,6 +91,7 @@ def same(*headings: str, words: int = notes.ENOUGH) -> dict[str, int]:
     return dict.fromkeys(headings, words)
 
 
+SLOWLY = "python -m course.policy_gradient_demo --slow"
 SELECTION = "python -m course.selection_demo"
 MILESTONES: tuple[Milestone, ...] = (
     Milestone(
@@ -150,16 +151,11 @@ MILESTONES: tuple[Milestone, ...] = (
         "One update in slow motion",
         "docs/milestone_1.md",
         (
-            run(
-                "runs/run_00X/predictions.jsonl",
-                "python -m course.policy_gradient_demo --slow",
-                "policy_gradient",
-                predicted,
-            ),
+            Deliverable("runs/run_00X/predictions.jsonl", SLOWLY, lambda root: judge_predictions(root, SLOWLY)),
             run("runs/run_00X/bandit_train_log.txt", "python -m course.bandit_train", "bandit_train"),
             note(
                 "bandit_log.md",
-                {"Ten steps": 50, "The curve": 40, "With and without a baseline": 25},
+                {"Ten steps": 50, "The curve": 30, "With and without a baseline": 20},
                 notes.annotated_steps,
                 known_fields=("run",),
             ),
@@ -173,7 +169,7 @@ MILESTONES: tuple[Milestone, ...] = (
             run("runs/run_00X/toy_mdp_log.txt", "python -m course.toy_mdp", "toy_mdp"),
             note(
                 "credit_assignment.md",
-                same("The first step", "Return and horizon") | {"From steps to tokens": 40, "The problem, drawn": 0},
+                same("The first step", "Return and horizon") | {"From steps to tokens": 30, "The problem, drawn": 0},
                 drawn=("The problem, drawn",),
             ),
         ),
@@ -187,7 +183,7 @@ MILESTONES: tuple[Milestone, ...] = (
             note(
                 "llm_as_policy.md",
                 same("State, action, trajectory, reward", "From one reward to every token", "Why a leash")
-                | {"Two variants as tokens": 0, "The tradeoff": 50, "Pseudocode": 0, "The trajectory, drawn": 0},
+                | {"Two variants as tokens": 0, "The tradeoff": 40, "Pseudocode": 0, "The trajectory, drawn": 0},
                 notes.token_lists,
                 notes.pseudocode,
                 drawn=("The trajectory, drawn",),
@@ -206,7 +202,7 @@ MILESTONES: tuple[Milestone, ...] = (
             note(
                 "eval_vs_reward.md",
                 same("Metric, reward, spec", "How they part", "Two kinds of test set")
-                | {"The spec, in my words": 50}
+                | {"The spec, in my words": 40}
                 | {"Where it happens": 0},
                 notes.where_in_the_scorer,
                 known_fields=("parsing", "comparing", "naming the failure"),
@@ -240,7 +236,7 @@ MILESTONES: tuple[Milestone, ...] = (
             run("runs/run_00X/select_or_learn.jsonl", "python -m course.select_or_learn", "select_or_learn"),
             note(
                 "mental_map_v2.md",
-                same("Definitions", "How it fails, and how to see it", "From verification to preferences", words=40)
+                same("Definitions", "How it fails, and how to see it", "From verification to preferences", words=30)
                 | {"The three loops, drawn": 0},
                 drawn=("The three loops, drawn",),
             ),

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from course import score as scorer
 from course.exercises.exploits import EXPLOITS, judge, load_exploits
 from course.exercises.patch import PATCH, judge_patch
 from course.exercises.verdict import Verdict, missing, there, wrong
 from course.exercises.written import (
+    COMMENT,
     FIELD,
     code_blocks,
     fields,
@@ -31,7 +33,7 @@ from course.runs import RESULTS, damage, load_manifest, load_results
 from course.score import score
 
 LONGEST = 1_200  # words: two pages
-ENOUGH = 20  # words that a section needs, unless it says otherwise
+ENOUGH = 15  # words that a section needs, unless it says otherwise
 IMAGE = re.compile(r"!\[[^\]]*\]\(\s*<?([^)>\s\"]+)|<img[^>]*\ssrc=[\"']([^\"']+)")
 FIGURE = re.compile(r"([0-9]+)\s*(?:/|of)\s*([1-9][0-9]*)|([0-9]*[.,]?[0-9]+)\s*(%?)")
 CLOSE = 0.0005 + 1e-9  # a rate is quoted to a tenth of a percent, or to the third digit
@@ -57,35 +59,39 @@ def judge_note(
         return missing(f"there is no notes/{name}")
     try:
         found = sections(path)
-        words = {heading: own_words(found.get(heading_key(heading), ""), known_fields) for heading in headings}
+        asked = " ".join(" ".join(COMMENT.findall(read_text(path))).split())
+        words = {heading: own_words(found.get(heading_key(heading), ""), asked, known_fields) for heading in headings}
         if not any(words.values()) and not any(value for _, value in fields(read_text(path))):
             return missing("still the template")
+        problems = []
         for heading, fewest in headings.items():
             if heading_key(heading) not in found:
-                return wrong(f"the heading `## {heading}` is gone")
-            if heading in drawn and not is_drawn(path, found[heading_key(heading)]):
-                return wrong(f"`{heading}` needs a drawing: a block between ``` lines, or an image that is there")
-            if words[heading] < fewest:
-                return wrong(f"`{heading}` has {words[heading]} words; it needs {fewest} of your own")
-        total = sum(own_words(text, known_fields) for text in found.values())
+                problems.append(f"the heading `## {heading}` is gone")
+            elif heading in drawn and not is_drawn(path, found[heading_key(heading)]):
+                problems.append(f"`{heading}` needs a drawing: a block between ``` lines, or an image that is there")
+            elif words[heading] < fewest:
+                problems.append(f"`{heading}` has {words[heading]} words; it needs {fewest} of your own")
+        total = sum(own_words(text, asked, known_fields) for text in found.values())
         if total > LONGEST:
-            return wrong(f"{total} words are more than two pages ({LONGEST}); say less")
+            problems.append(f"{total} words are more than two pages ({LONGEST}); say less")
         for fact in facts:
-            problem = fact(root, path)
-            if problem:
-                return wrong(problem)
+            try:
+                problems += filter(None, [fact(root, path)])
+            except InputError as error:
+                problems.append(str(error).replace(f"{root}{os.sep}", "").removeprefix(f"notes/{name}: "))
     except InputError as error:
         return wrong(str(error).replace(f"{root}{os.sep}", "").removeprefix(f"notes/{name}: "))
-    return there(f"{total} words")
+    return wrong("; ".join(dict.fromkeys(problems))) if problems else there(f"{total} words")
 
 
-def own_words(text: str, known_fields: tuple[str, ...]) -> int:
-    """The words of a section, but for the lines of the template's fields."""
+def own_words(text: str, asked: str, known_fields: tuple[str, ...]) -> int:
+    """The words of a section, but for the template's fields, and for sentences of its questions, `asked`."""
 
     def kept(match: re.Match[str]) -> str:
         return "" if match[1].strip().lower() in known_fields else match[0]
 
-    return sentence_words(FIELD.sub(kept, text))
+    sentences = re.split(r"(?<=[.?!])\s+", FIELD.sub(kept, text))
+    return sum(sentence_words(s) for s in sentences if sentence_words(s) < 4 or " ".join(s.split()) not in asked)
 
 
 def is_drawn(path: Path, text: str) -> bool:
@@ -212,17 +218,24 @@ def annotated_steps(root: Path, path: Path) -> str | None:
     return None
 
 
+ALSO = {
+    "reinforced": ("pushed up", "more likely", "went up", "goes up"),
+    "suppressed": ("pushed down", "less likely", "went down", "goes down"),
+    "left": ("unchanged", "nothing", "not pushed", "same"),
+}
+
+
 def misread(text: str, advantages: list[float]) -> str | None:
     """What is wrong with what a line says of the push, held against the advantages of its step."""
-    said = re.sub(r"\bnot (?:reinforced|suppressed)\b", "", text.lower())
+    said = re.sub(r"\bnot (?:reinforced|suppressed|pushed (?:up|down))\b", "", text.lower())
     claims = {
         "reinforced": any(advantage > 0 for advantage in advantages),
         "suppressed": any(advantage < 0 for advantage in advantages),
         "left": any(advantage == 0 for advantage in advantages),
     }
-    made = [word for word in claims if word in said]
+    made = [word for word in claims if any(way in said for way in (word, *ALSO[word]))]
     if not made:
-        return f"does not say whether it was {', '.join(claims)}"
+        return "does not say whether what it sampled was reinforced, suppressed, or left as it was"
     false = [word for word in made if not claims[word] and word != "left"]
     if false or (made == ["left"] and not claims["left"]):
         return f"is called {(false or made)[0]}, and its advantage was {advantages[0]:+.3f}"
@@ -245,9 +258,10 @@ def where_in_the_scorer(root: Path, path: Path) -> str | None:
     """Did the student find the functions of score.py that do each part?"""
     for part, function in (("parsing", "parse"), ("comparing", "score"), ("naming the failure", "diagnose")):
         said = field_of(path, part)
-        named = re.search(r"[a-z_]+", re.sub(r"\b(?:course\.)?score\.(?!py)", "", said))
-        if not named or named[0] != function:
-            return f"{part} does not happen in `{said}`; read course/score.py in the order it runs"
+        words = re.findall(r"[a-z_]+", re.sub(r"\b(?:course[./])?score\.(?:py\b)?", "", said))
+        named = next((word for word in words if callable(getattr(scorer, word, None))), None)
+        if named != function:
+            return f"{part} does not happen in: {said}. Read course/score.py in the order it runs"
     return None
 
 

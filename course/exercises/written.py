@@ -64,7 +64,14 @@ def section(path: Path, heading: str) -> str:
 def fields(text: str) -> list[tuple[str, str]]:
     """The fields of a text, `- name: value`, in order: names in small letters, values without quotes and marks."""
     found = FIELD.findall(COMMENT.sub("", text))
-    return [(name.strip().lower(), value.strip("`*_\"' ")) for name, value in found]
+    return [(name.strip().lower(), without_marks(value)) for name, value in found]
+
+
+def without_marks(value: str) -> str:
+    """A value without the quotes, or the bold, that it stands in."""
+    while len(value) > 1 and value[0] == value[-1] and value[0] in "`*_\"'":
+        value = value[1:-1].strip()
+    return value
 
 
 def code_blocks(text: str) -> list[str]:
