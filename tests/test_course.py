@@ -571,13 +571,11 @@ def test_the_rule_that_is_taken_for_the_shipped_one_is() -> None:
 
 
 def classroom(finished: Path, folder: Path) -> Path:
-    """Two students: Ada, who has done everything, and Ben, who has the templates and a forged run."""
-    for name in ("ada", "ben"):
-        student = folder / name
-        (student / "tests").mkdir(parents=True)
-        source = finished if name == "ada" else ROOT
-        shutil.copytree(source / "notes", student / "notes")
-        shutil.copy2(source / "tests" / "test_rubric.py", student / "tests")
+    """Two students: Ada, who has done everything, and Ben, who has written nothing and forged a run."""
+    (folder / "ada" / "tests").mkdir(parents=True)
+    shutil.copytree(finished / "notes", folder / "ada" / "notes")
+    shutil.copy2(finished / "tests" / "test_rubric.py", folder / "ada" / "tests")
+    (folder / "ben" / "notes").mkdir(parents=True)
     shutil.copytree(finished / "runs", folder / "ada" / "runs")
     shutil.copytree(finished / "course", folder / "ada" / "course")
     shutil.copytree(finished / "data", folder / "ada" / "data")

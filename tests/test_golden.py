@@ -13,6 +13,7 @@ from course.golden import FOLDER, GoldenCase, check_golden, load_golden
 from course.score import CODES, score
 from tests.conftest import Command
 
+NONE = Path("nowhere.jsonl")  # a student may have exploits of their own
 PACKS = ("golden_correct", "golden_exploits", "golden_cases")
 CASES = [case for name in PACKS for case in load_golden(FOLDER / f"{name}.jsonl")]
 
@@ -46,17 +47,17 @@ def test_false_positives_and_false_negatives_are_told_apart() -> None:
         return {"reward": 0.0, "details": score(example, completion)["details"]}
 
     right, wrong = (sum(case.reward == reward for case in CASES) for reward in (1.0, 0.0))
-    report = check_golden(scorer=generous)
+    report = check_golden(scorer=generous, your_suite=NONE)
     assert not report.passed
     assert (len(report.false_positives), len(report.false_negatives)) == (wrong, 0)
-    report = check_golden(scorer=mean)
+    report = check_golden(scorer=mean, your_suite=NONE)
     assert (len(report.false_positives), len(report.false_negatives)) == (0, right)
     assert check_golden().passed
 
     def crashing(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
         raise RecursionError("too deep")
 
-    assert check_golden(scorer=crashing).counts()["crashes"] == len(CASES)
+    assert check_golden(scorer=crashing, your_suite=NONE).counts()["crashes"] == len(CASES)
 
 
 def test_a_failing_gate_stops_the_evaluation(
