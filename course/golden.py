@@ -25,9 +25,9 @@ import msgspec
 
 from course.files import InputError, JsonLines, sha256
 from course.score import score
+from course.seal import ROOT
 from course.terminal import DONE, FOUND, console, run_command, table, visible
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "golden"
 YOUR_SUITE = ROOT / "notes" / "golden_exploits.jsonl"
 REQUIRED_REWARD = {"golden_correct": 1.0, "golden_exploits": 0.0, "golden_cases": None}

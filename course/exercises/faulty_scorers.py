@@ -28,6 +28,11 @@ class FaultyScorer:
     make: Callable[[], Score]
 
 
+def faulty_scorer(name: str) -> Score:
+    """A fresh faulty scorer of that name."""
+    return next(faulty.make() for faulty in FAULTY_SCORERS if faulty.name == name)
+
+
 def outcome(example: Mapping[str, Any], completion: object, reward: float, extracted: int | None) -> dict[str, Any]:
     """The true scorer's result, with another reward and another integer read."""
     result = true_score(example, completion)

@@ -15,7 +15,7 @@ from course.exercises.exploits import EXPLOITS, judge, load_exploits, not_in_sui
 from course.exercises.katas import answers_path, grade, load_answers
 from course.exercises.mutation import NEEDED, TestReport, judge_tests
 from course.exercises.patch import PATCH, judge_patch
-from course.exercises.verdict import MISSING, Verdict, missing, there, wrong
+from course.exercises.verdict import MISSING, Verdict, missing, said_of, there, wrong
 from course.exercises.written import sentence_words
 from course.files import InputError, read_bytes, strict_json
 from course.golden import YOUR_SUITE, GoldenReport, check_case, load_cases
@@ -49,7 +49,7 @@ def judge_run(root: Path, asked: Callable[[Manifest], bool], how: str, *facts: F
             problems_of_fact = filter(None, (fact(run, manifest) for fact in facts))  # quicker than to verify
             problem = next(problems_of_fact, None) or what_is_wrong(run, manifest)
         except InputError as error:
-            problem = str(error).replace(f"{root}{os.sep}", "")
+            problem = said_of(error, root)
         except (KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
             problem = f"runs/{run.name} cannot be read: {error!r:.120}"
         if problem is None:

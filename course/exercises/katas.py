@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from course.exercises.faulty_scorers import FAULTY_SCORERS
+from course.exercises.faulty_scorers import faulty_scorer
 from course.exercises.instruments import INSTRUMENTS
 from course.exercises.written import read_toml, sentence_words
 from course.files import InputError, JsonLines
@@ -99,7 +99,7 @@ def scorer_called(name: str) -> Score:
         return RUBRICS[name].score
     if name in INSTRUMENTS:
         return INSTRUMENTS[name].score
-    return next(faulty.make() for faulty in FAULTY_SCORERS if faulty.name == name)
+    return faulty_scorer(name)
 
 
 def load_items(kata: int) -> list[Item]:

@@ -4,7 +4,6 @@ The pages docs/first_meeting.md and docs/milestone_0.md to docs/milestone_6.md a
 the two together. Everything is asked of a folder, the student's, so a teacher can ask it of many.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,7 @@ from course.exercises.judges import (
     judge_the_patch,
     on_the_frozen_rollouts,
 )
-from course.exercises.verdict import Verdict, wrong
+from course.exercises.verdict import Verdict, said_of, wrong
 from course.files import InputError
 
 
@@ -57,7 +56,7 @@ def judged(deliverable: Deliverable, root: Path) -> Verdict:
     try:
         return deliverable.judge(root)
     except InputError as error:
-        return wrong(str(error).replace(f"{root}{os.sep}", "").removeprefix(f"{deliverable.path}: "))
+        return wrong(said_of(error, root, deliverable.path))
     except Exception as error:  # a file that was forged or cannot be opened: one student's must not stop a class
         return wrong(f"it cannot be read: {error!r:.200}")
 

@@ -6,7 +6,6 @@ itself. Figures are different: those that a note quotes from a run are held agai
 
 import json
 import math
-import os
 import re
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 from course import score as scorer
 from course.exercises.exploits import EXPLOITS, judge, load_exploits
 from course.exercises.patch import PATCH, judge_patch
-from course.exercises.verdict import Verdict, missing, there, wrong
+from course.exercises.verdict import Verdict, missing, said_of, there, wrong
 from course.exercises.written import (
     COMMENT,
     FIELD,
@@ -78,9 +77,9 @@ def judge_note(
             try:
                 problems += filter(None, [fact(root, path)])
             except InputError as error:
-                problems.append(str(error).replace(f"{root}{os.sep}", "").removeprefix(f"notes/{name}: "))
+                problems.append(said_of(error, root, f"notes/{name}"))
     except InputError as error:
-        return wrong(str(error).replace(f"{root}{os.sep}", "").removeprefix(f"notes/{name}: "))
+        return wrong(said_of(error, root, f"notes/{name}"))
     return wrong("; ".join(dict.fromkeys(problems))) if problems else there(f"{total} words")
 
 

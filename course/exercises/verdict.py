@@ -1,6 +1,8 @@
 """What is said of one deliverable: it is there, it is missing, or something is wrong with it."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 THERE, MISSING, WRONG = "there", "missing", "wrong"
 
@@ -27,3 +29,8 @@ def missing(text: str) -> Verdict:
 
 def wrong(text: str) -> Verdict:
     return Verdict(WRONG, text)
+
+
+def said_of(error: Exception, root: Path, path: str = "") -> str:
+    """What an error says, without the student's folder, nor the deliverable's own path, before it."""
+    return str(error).replace(f"{root}{os.sep}", "").removeprefix(f"{path}: ")
