@@ -20,12 +20,22 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from course.datasets import Example, load_dataset
-from course.policy import tokenizer as bpe
-from course.policy.learner import Settings, advantages, gradient_step, heard, prompts_of_step, roll_out, train_step
-from course.policy.sample import MAX_NEW_TOKENS, PI0, generator_of, load_checkpoint
+from course.core.command_line import run_command
+from course.core.datasets import Example, load_dataset
+from course.core.display import console, table
+from course.core.paths import PI0
+from course.policy.core import tokenizer as bpe
+from course.policy.core.sampling import MAX_NEW_TOKENS, load_checkpoint, rng_for
+from course.policy.reinforce import (
+    Settings,
+    advantages,
+    gradient_step,
+    prompts_of_step,
+    roll_out,
+    score_completions,
+    train_step,
+)
 from course.score import score
-from course.terminal import console, run_command, table
 
 TRAIN = Path(__file__).resolve().parents[1] / "data" / "datasets" / "math_train.jsonl"
 SIZE = 2048  # of the matrices whose product tells what the machine can do
@@ -52,10 +62,10 @@ def full_steps(settings: Settings) -> Callable[[int], object]:
     optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
 
     def step(number: int) -> None:
-        examples = [example for example in examples_of(number, settings) for _ in range(settings.samples)]
-        rollouts = roll_out(policy, tokenizer, examples, 1, generator_of(settings.seed, "full", number))
-        rewards = torch.tensor([said.strict for said in heard(examples, rollouts.texts, "strict")])
-        weight = advantages(rewards, "prompt", settings.samples)
+        examples = [example for example in examples_of(number, settings) for _ in range(settings.samples_per_prompt)]
+        rollouts = roll_out(policy, tokenizer, examples, 1, rng_for(settings.seed, "full", number))
+        rewards = torch.tensor([said.strict for said in score_completions(examples, rollouts.texts, "strict")])
+        weight = advantages(rewards, "prompt", settings.samples_per_prompt)
         weight[weight == 0] = 1e-30  # too small to push, and not left out
         gradient_step(policy, optimizer, rollouts, weight, len(examples))
 
@@ -119,8 +129,8 @@ def trl_times(settings: Settings, steps: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         config = trl.GRPOConfig(
             output_dir=folder,
-            per_device_train_batch_size=settings.prompts * settings.samples,
-            num_generations=settings.samples,
+            per_device_train_batch_size=settings.prompts_per_step * settings.samples_per_prompt,
+            num_generations=settings.samples_per_prompt,
             max_completion_length=MAX_NEW_TOKENS,
             max_steps=steps + 1,
             learning_rate=settings.learning_rate,
@@ -170,7 +180,7 @@ def main() -> None:
         rows.add_row(
             name, f"{median:.3f}", f"{min(taken):.3f}", f"{max(taken):.3f}", f"{median / ours:.1f} x", *counted
         )
-    tokens = settings.prompts * settings.samples
+    tokens = settings.prompts_per_step * settings.samples_per_prompt
     out.print(f"{tokens} samples a step, {args.steps} steps from π0, {torch.get_num_threads()} threads")
     out.print(f"This machine multiplies matrices at {speed / 1e9:.0f} · 10⁹ operations a second.\n")
     out.print(rows)

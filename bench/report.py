@@ -15,12 +15,13 @@ from pathlib import Path
 
 from selenium import webdriver
 
+from course.core.command_line import run_command
+from course.core.display import console, table
+from course.core.files import InputError, to_json
+from course.core.golden import check_golden
+from course.core.report.run_view import look_at
 from course.eval import evaluate
-from course.files import InputError, to_json
-from course.golden import check_golden
 from course.report import page
-from course.seen import look_at
-from course.terminal import console, run_command, table
 from tests.browser import NoBrowserError, chromium, open_page
 
 OPENED = """

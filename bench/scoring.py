@@ -18,15 +18,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from course.core.command_line import run_command
+from course.core.display import console, table
 from course.score import MAX_CHARACTERS, score
-from course.terminal import console, run_command, table
 
 ROOT = Path(__file__).resolve().parents[1]
 DATASET = ROOT / "data" / "datasets" / "math_train.jsonl"
 EXAMPLE = {"id": "x", "prompt": "Compute 17*19.", "expected_answer": 323}
 BARE = """
 import sys, msgspec
-from course.datasets import Completion
+from course.core.datasets import Completion
 decode, encode = msgspec.json.Decoder(Completion).decode, msgspec.json.Encoder().encode
 with open(sys.argv[2], "rb") as source, open(sys.argv[3], "wb", buffering=1 << 20) as target:
     for line in source:
@@ -35,7 +36,7 @@ with open(sys.argv[2], "rb") as source, open(sys.argv[3], "wb", buffering=1 << 2
 STRICT = """
 import sys
 from pathlib import Path
-from course.datasets import CompletionsFile, load_dataset
+from course.core.datasets import CompletionsFile, load_dataset
 from course.files import to_json
 from course.measurement import score_one
 from course.runs import Result

@@ -7,10 +7,11 @@ import argparse
 
 from rich.console import Console
 
-from course.exercises.milestones import MILESTONES, judged
-from course.exercises.verdict import THERE
-from course.seal import ROOT
-from course.terminal import console, run_command, table
+from course.core.command_line import run_command
+from course.core.display import console, table
+from course.core.paths import ROOT
+from course.grading.milestones import MILESTONES, judged
+from course.grading.verdict import THERE
 
 MAP = """\
   dataset ──> policy ──> completions ──> score ──> results
@@ -62,7 +63,6 @@ COMMANDS = (
         ("course.policy.pretrain", "make π0 again (needs PyTorch, 20 minutes)"),
         ("course.datasets.describe", "say how your own model's completions were sampled"),
         ("course.datasets.generate", "make the data sets again"),
-        ("course.diagrams", "draw the diagrams again"),
     )),
 )  # fmt: skip
 

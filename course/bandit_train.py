@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from course.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
-from course.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.measurement import experiment
-from course.pictures import COLOURS, LINES, new_figure, png
-from course.runs import SUMMARY, RunWriter, add_run_options
-from course.terminal import console, run_command, table, visible
+from course.core.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
+from course.core.command_line import run_command
+from course.core.display import console, table, visible
+from course.core.figures import COLOURS, LINES, new_figure, png
+from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter, add_run_options
+from course.core.scoring import experiment
 
 BASELINES = ("none", "running", "batch")
 RUNNING_RATE = 0.1  # b <- b + 0.1 (r - b)

@@ -18,13 +18,15 @@ from typing import Any
 
 from rich.console import Console
 
-from course.exercises.faulty_scorers import FAULTY_SCORERS
-from course.exercises.milestones import MILESTONES, Deliverable, Milestone, judged
-from course.exercises.mutation import NEEDED, TestReport
-from course.exercises.verdict import MISSING, THERE, WRONG, Verdict
-from course.files import InputError
-from course.seal import ROOT, check_seal
-from course.terminal import DONE, FOUND, console, progress, run_command, table
+from course.core.command_line import DONE, FOUND, run_command
+from course.core.display import console, progress, table
+from course.core.files import InputError
+from course.core.paths import ROOT
+from course.core.seal import check_seal
+from course.grading.milestones import MILESTONES, Deliverable, Milestone, judged
+from course.grading.mutants import FAULTY_SCORERS
+from course.grading.mutation import NEEDED, TestReport
+from course.grading.verdict import MISSING, THERE, WRONG, Verdict
 
 NAMES = [milestone.name for milestone in MILESTONES]
 TESTS = "tests/test_rubric.py"

@@ -12,10 +12,11 @@ by exact paired statistics: example by example, because both runs met the same e
 import argparse
 from pathlib import Path
 
-from course import stats
-from course.locked_room import Answer, Refusal, judge, sentence
-from course.measurement import verify
-from course.terminal import DONE, FOUND, console, p_value, percent, run_command, table, typed, visible
+from course.core import stats
+from course.core.command_line import DONE, FOUND, run_command
+from course.core.comparison import Answer, Refusal, judge, sentence
+from course.core.display import console, p_value, percent, table, typed, visible
+from course.core.verification import verify
 
 
 def print_refusal(reasons: list[tuple[str, str]], runs: tuple[Path, Path]) -> None:

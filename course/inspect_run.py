@@ -16,10 +16,11 @@ from typing import Any
 
 from rich.console import Console
 
-from course.files import InputError, read_json
-from course.measurement import REASONS
-from course.runs import RESULTS, SUMMARY, Result, damage, list_runs, load_manifest, load_results
-from course.terminal import console, percent, run_command, table, typed, unusual_characters, visible
+from course.core.command_line import run_command
+from course.core.display import console, percent, table, typed, unusual_characters, visible
+from course.core.files import InputError, read_json
+from course.core.runs import RESULTS, SUMMARY, Result, damage, list_runs, load_manifest, load_results
+from course.core.scoring import REASONS
 
 
 def matching(run: Path, only_fails: bool, code: str | None, example_id: str | None) -> Iterator[tuple[int, Result]]:

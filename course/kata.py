@@ -18,7 +18,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from course.exercises.katas import (
+from course.core.command_line import DONE, FOUND, INTERRUPTED, run_command
+from course.core.display import console, table, visible
+from course.core.files import InputError, write_whole
+from course.core.paths import ROOT
+from course.grading.katas import (
     FEWEST_WORDS,
     LABELS,
     Answer,
@@ -29,9 +33,6 @@ from course.exercises.katas import (
     load_items,
     load_solutions,
 )
-from course.files import InputError, write_whole
-from course.seal import ROOT
-from course.terminal import DONE, FOUND, INTERRUPTED, console, run_command, table, visible
 
 KATAS = (1, 2)
 

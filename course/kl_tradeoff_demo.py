@@ -23,14 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from course.bandit import softmax
-from course.files import InputError, to_pretty_json, write_whole
-from course.measurement import experiment
-from course.pictures import COLOURS, new_figure, png
+from course.core.bandit import softmax
+from course.core.command_line import run_command
+from course.core.display import console, table, visible
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import InputError, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter, add_run_options
+from course.core.scoring import experiment
 from course.rubrics import RUBRICS
-from course.runs import SUMMARY, RunWriter, add_run_options
 from course.score import score
-from course.terminal import console, run_command, table, visible
 
 EXAMPLE = {"id": "17*19", "prompt": "Compute 17*19. Output exactly one line: Final: <int>.", "expected_answer": 323}
 RUBRIC = RUBRICS["length_shaped"]

@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from course.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
-from course.files import InputError, reason_of, sha256, to_json, to_json_lines, to_pretty_json, write_whole
-from course.measurement import experiment
-from course.pictures import COLOURS, new_figure, png
-from course.runs import SUMMARY, RunWriter, add_run_options
-from course.terminal import console, run_command, table, visible
+from course.core.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
+from course.core.command_line import run_command
+from course.core.display import console, table, visible
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import InputError, reason_of, sha256, to_json, to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter, add_run_options
+from course.core.scoring import experiment
 
 REASON_WORDS = 3  # that a prediction at the prompt needs after its direction
 DIRECTIONS = ("up", "down", "same")

@@ -11,18 +11,13 @@ Your suite, notes/golden_exploits.jsonl, is part of the golden gate from then on
 import argparse
 from pathlib import Path
 
-from course.exercises.exploits import (
-    EXPLOITS,
-    Judgement,
-    join_suite,
-    judge,
-    load_exploits,
-)
-from course.exercises.patch import PATCH, SEED, PatchReport, judge_patch
-from course.golden import YOUR_SUITE
+from course.core.command_line import DONE, FOUND, run_command
+from course.core.display import console, percent, table, visible
+from course.core.golden import YOUR_SUITE
+from course.core.paths import ROOT
+from course.grading.exploits import EXPLOITS, Judgement, join_suite, judge, load_exploits
+from course.grading.patch import PATCH, SEED, PatchReport, judge_patch
 from course.rubrics import RUBRICS
-from course.seal import ROOT
-from course.terminal import DONE, FOUND, console, percent, run_command, table, visible
 
 
 def show_rubrics() -> None:

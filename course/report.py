@@ -14,14 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from course import stats
-from course.files import InputError, write_whole
-from course.locked_room import Answer, Refusal, judge, sentence, value_at
-from course.measurement import REASONS
-from course.page import code_of, picture, render, rows_of, spell, tables_of
-from course.runs import is_run, looks_line
-from course.seen import Seen, checks_of, facts_of, look_at, rates_of, side_by_side
-from course.terminal import DONE, FOUND, console, p_value, percent, run_command, typed
+from course.core import stats
+from course.core.command_line import DONE, FOUND, run_command
+from course.core.comparison import Answer, Refusal, judge, sentence, value_at
+from course.core.display import console, p_value, percent, typed
+from course.core.files import InputError, write_whole
+from course.core.report.page import code_of, picture, render, rows_of, spell, tables_of
+from course.core.report.run_view import Seen, checks_of, facts_of, look_at, rates_of, side_by_side
+from course.core.runs import is_run, looks_line
+from course.core.scoring import REASONS
 
 LISTED = 50  # findings of a verification that are listed
 WITHOUT_SCRIPT = 20  # failures that are shown where no script runs

@@ -12,12 +12,13 @@ import argparse
 
 import numpy as np
 
-from course.bandit import add_bandit_options, bandit_of, log_prob_gradient, softmax
-from course.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.measurement import experiment
-from course.pictures import COLOURS, new_figure, png
-from course.runs import SUMMARY, RunWriter, add_run_options
-from course.terminal import console, percent, run_command, table
+from course.core.bandit import add_bandit_options, bandit_of, log_prob_gradient, softmax
+from course.core.command_line import run_command
+from course.core.display import console, percent, table
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter, add_run_options
+from course.core.scoring import experiment
 
 RUNNING_RATE = 0.1
 TRIALS = 20_000

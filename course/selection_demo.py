@@ -19,17 +19,28 @@ from typing import Any
 
 import numpy as np
 
-from course import stats
-from course.bandit import DATASET, PACK
-from course.datasets import CompletionsFile, Dataset, check_sidecar, load_dataset, load_sidecar
-from course.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.golden import check_golden, print_report
-from course.measurement import experiment, measure, provenance
-from course.pictures import COLOURS, new_figure, png
+from course.core import stats
+from course.core.command_line import DONE, FOUND, run_command
+from course.core.datasets import CompletionsFile, Dataset, check_sidecar, load_dataset, load_sidecar
+from course.core.display import console, percent, table, typed, visible
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
+from course.core.golden import check_golden, print_report
+from course.core.paths import DEV as DATASET
+from course.core.paths import PACK
+from course.core.runs import (
+    RESULTS,
+    SUMMARY,
+    Result,
+    RunWriter,
+    add_run_options,
+    earlier_looks,
+    looks_line,
+    result_line,
+)
+from course.core.scoring import experiment, measure, provenance
+from course.core.seal import region_sha256
 from course.rubrics import RUBRICS
-from course.runs import RESULTS, SUMMARY, Result, RunWriter, add_run_options, earlier_looks, looks_line, result_line
-from course.seal import region_sha256
-from course.terminal import DONE, FOUND, console, percent, run_command, table, typed, visible
 
 STRICT = "strict"
 SHOWN_FAILURES = 3

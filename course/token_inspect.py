@@ -16,11 +16,12 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from course.files import InputError, read_bytes, sha256_file, to_json_lines, to_pretty_json
-from course.measurement import experiment
-from course.runs import SUMMARY, RunWriter, add_run_options
+from course.core.command_line import run_command
+from course.core.display import console, table, visible
+from course.core.files import InputError, read_bytes, sha256_file, to_json_lines, to_pretty_json
+from course.core.runs import SUMMARY, RunWriter, add_run_options
+from course.core.scoring import experiment
 from course.score import score
-from course.terminal import console, run_command, table, visible
 
 POLICY = Path(__file__).resolve().parents[1] / "data" / "policy"
 PI0 = POLICY / "pi0"
@@ -52,13 +53,13 @@ def boundaries(found: list[tuple[int, str]]) -> str:
     return "|".join("".join("␣" if c == " " else visible(c) for c in text) for _, text in found)
 
 
-def log_probs(text: str) -> list[float] | None:
+def logprobs(text: str) -> list[float] | None:
     """log π0(token | prompt and tokens before) for each token of the text and the end; None without PyTorch."""
     if not (importlib.util.find_spec("torch") and importlib.util.find_spec("safetensors")):
         return None
-    from course.policy.sample import load_checkpoint, token_log_probs
+    from course.policy.core.sampling import load_checkpoint, token_logprobs
 
-    return token_log_probs(*load_checkpoint(PI0), str(EXAMPLE["prompt"]), text)
+    return token_logprobs(*load_checkpoint(PI0), str(EXAMPLE["prompt"]), text)
 
 
 def main() -> None:
@@ -88,7 +89,7 @@ def main() -> None:
                 "tokens": {name: [{"id": i, "text": piece} for i, piece in found] for name, found in split.items()},
             }
         )
-    logs = [log_probs(text) for text in texts]
+    logs = [logprobs(text) for text in texts]
     # The log-probabilities depend on whether torch is there, so the run, which must not, leaves them out.
     with RunWriter(args.runs_dir) as run:
         run.write("token_inspect.jsonl", to_json_lines(rows))

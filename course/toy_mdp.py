@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from course.bandit import softmax
-from course.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.measurement import experiment
-from course.pictures import COLOURS, LINES, new_figure, png
-from course.runs import SUMMARY, RunWriter, add_run_options
+from course.core.bandit import softmax
+from course.core.command_line import run_command
+from course.core.display import console, progress, table
+from course.core.figures import COLOURS, LINES, new_figure, png
+from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter, add_run_options
+from course.core.scoring import experiment
 from course.score import score
-from course.terminal import console, progress, run_command, table
 
 EXAMPLE = {"id": "17*19", "prompt": "Compute 17*19. Output exactly one line: Final: <int>.", "expected_answer": 323}
 BEGINNINGS = ("Final: ", "The answer is ")

@@ -10,10 +10,11 @@ First the expected answer, then the completion. `--escapes` reads \\n, \\t and \
 import argparse
 import re
 
-from course.files import InputError
+from course.core.command_line import run_command
+from course.core.display import console, table, unusual_characters, visible
+from course.core.files import InputError
 from course.rubrics import RUBRICS
 from course.score import CODES, score
-from course.terminal import console, run_command, table, unusual_characters, visible
 
 ESCAPE = re.compile(r"\\(?:n|r|t|\\|u[0-9a-fA-F]{4}|U000[0-9a-fA-F]{5}|U0010[0-9a-fA-F]{4})")
 

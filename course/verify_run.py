@@ -9,9 +9,10 @@ the original completions if they still lie where they were. What does not fit is
 import argparse
 from pathlib import Path
 
-from course.measurement import verify
-from course.runs import RESULTS, load_manifest
-from course.terminal import DONE, FOUND, console, run_command
+from course.core.command_line import DONE, FOUND, run_command
+from course.core.display import console
+from course.core.runs import RESULTS, load_manifest
+from course.core.verification import verify
 
 SHOWN = 50
 

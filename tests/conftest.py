@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from course.terminal import run_command
+from course.core.command_line import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 DEV = ROOT / "data" / "datasets" / "math_dev.jsonl"

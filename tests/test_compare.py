@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import scipy.stats
 
+from course.core.stats import paired
 from course.datasets import load_dataset
-from course.stats import paired
 from tests.conftest import Command, write_rows
 
 Evaluate = Callable[..., Path]
@@ -151,7 +151,7 @@ def test_another_scorer_is_refused(
     command: Command, measured: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = measured(set(range(10)), name="before")
-    monkeypatch.setattr("course.measurement.scorer_identity", lambda: {"spec_version": "2", "sha256": "0" * 64})
+    monkeypatch.setattr("course.core.verification.scorer_identity", lambda: {"spec_version": "2", "sha256": "0" * 64})
     done = command("course.compare", before, measured(set(range(12)), *declared(before), name="after"))
     assert done.code == 1
     assert "scorer spec: 1 before, 2 after" in done.out
@@ -179,7 +179,7 @@ def test_runs_over_other_examples_are_refused(
     command: Command, measured: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, after = measured(set(range(10)), name="before"), measured(set(range(9)), name="again", seed=1)
-    monkeypatch.setattr("course.locked_room.counts_by_example", lambda run: {run.name: (1, 1)})
+    monkeypatch.setattr("course.core.comparison.counts_by_example", lambda run: {run.name: (1, 1)})
     done = command("course.compare", before, after)
     assert done.code == 1
     assert "are in one run only" in done.out

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from course.exercises.judges import SHIPPED_RULE
-from course.exercises.katas import load_items
-from course.exercises.milestones import MILESTONES, judged
-from course.exercises.verdict import MISSING, THERE, WRONG
-from course.policy.sample import MAX_NEW_TOKENS
+from course.core.seal import region_sha256
+from course.grading.coursework import SHIPPED_RULE
+from course.grading.katas import load_items
+from course.grading.milestones import MILESTONES, judged
+from course.grading.verdict import MISSING, THERE, WRONG
+from course.policy.core.sampling import MAX_NEW_TOKENS
 from course.rubrics import RUBRICS
-from course.seal import region_sha256
 from tests.conftest import DEV, ROLLOUTS, ROOT, Command, blocks_of, copy_repository, type_in
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the documents' commands are typed into bash here")

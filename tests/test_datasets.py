@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from course.core.files import InputError
 from course.datasets import generate, load_dataset, load_sidecar
-from course.files import InputError
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
 

@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from course import bandit_train, kl_tradeoff_demo, policy_gradient_demo, select_or_learn, selection_demo, toy_mdp
-from course.bandit import DATASET, PACK, Bandit, exact_gradient, load_bandit, log_prob_gradient, softmax
+from course.core.bandit import Bandit, exact_gradient, load_bandit, log_prob_gradient, softmax
+from course.core.files import InputError, to_pretty_json
+from course.core.golden import GoldenCase, GoldenReport
+from course.core.paths import DEV as DATASET
+from course.core.paths import PACK
+from course.core.runs import load_manifest, load_results
+from course.core.scoring import summarise
+from course.core.verification import verify
 from course.datasets import CompletionsFile, load_dataset
-from course.files import InputError, to_pretty_json
-from course.golden import GoldenCase, GoldenReport
-from course.measurement import summarise, verify
-from course.runs import load_manifest, load_results
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
 from tests.test_verify import reseal

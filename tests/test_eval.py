@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from course.core.runs import RunWriter, list_runs
 from course.datasets import load_dataset
-from course.runs import RunWriter, list_runs
 from course.score import score
 from tests.conftest import DEV, PACK, ROLLOUTS, ROOT, Command, write_rows
 

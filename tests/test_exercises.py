@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from course.core.files import InputError, JsonLines
+from course.core.golden import FOLDER, check_golden, load_golden
 from course.datasets import load_dataset
-from course.exercises.exploits import MISSED, USES_HOLE, Exploit, judge, load_exploits, paid
-from course.exercises.faulty_scorers import FAULTY_SCORERS, FaultyScorer
-from course.exercises.instruments import INSTRUMENTS, value_of
-from course.exercises.katas import LABELS, Answer, Item, load_items, load_solutions, scorer_called
-from course.exercises.mutation import NEEDED, failing, judge_tests, run_tests
-from course.exercises.notes import same_rate
-from course.exercises.patch import EACH, HACKS, HONEST, WRONG_NUMBER, held_back, judge_patch
-from course.exercises.written import code_blocks, fields, section, sections, sentence_words
-from course.files import InputError, JsonLines
-from course.golden import FOLDER, check_golden, load_golden
+from course.grading.exploits import MISSED, USES_HOLE, Exploit, judge, load_exploits, paid
+from course.grading.katas import LABELS, Answer, Item, load_items, load_solutions, scorer_called
+from course.grading.mutants import FAULTY_SCORERS, FaultyScorer
+from course.grading.mutation import NEEDED, failing, judge_tests, run_tests
+from course.grading.note_parser import code_blocks, fields, section, sections, sentence_words
+from course.grading.notes import same_rate
+from course.grading.patch import EACH, HACKS, HONEST, WRONG_NUMBER, held_back, judge_patch
+from course.grading.public_verifiers import INSTRUMENTS, value_of
 from course.kata import as_toml
 from course.rubrics import RUBRICS
 from course.score import score
@@ -132,7 +132,7 @@ def test_the_starter_catches_some_and_the_solution_all() -> None:
 def test_tests_that_hang_exit_or_print_are_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_tests(tmp_path / "test_mine.py", "import os; os._exit(3)")
     assert run_tests(path, "")[0]["outcome"] == "broken"
-    monkeypatch.setattr("course.exercises.mutation.TIME_LIMIT", 2)
+    monkeypatch.setattr("course.grading.mutation.TIME_LIMIT", 2)
     path = write_tests(tmp_path / "test_mine.py", "import time; time.sleep(60)")
     assert "not done after" in run_tests(path, "")[0]["why"]
     path = write_tests(tmp_path / "test_mine.py", "print('x' * 100_000); assert score(E, 'Final: 8')['reward'] == 1")
@@ -356,7 +356,7 @@ def test_a_patch_that_cannot_be_tried_is_told_why(body: str, reason: str, tmp_pa
 
 
 def test_a_patch_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course.exercises.patch.TIME_LIMIT", 2)
+    monkeypatch.setattr("course.grading.patch.TIME_LIMIT", 2)
     path = tmp_path / "patch.py"
     path.write_text("while True:\n    pass\n", encoding="utf-8")
     with pytest.raises(InputError, match="not done after 2 seconds"):

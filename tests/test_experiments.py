@@ -14,20 +14,21 @@ import numpy as np
 import pytest
 import torch
 
+from course.core.command_line import INTERRUPTED
+from course.core.golden import load_golden
+from course.core.paths import PI0
+from course.core.verification import verify
 from course.datasets import Example, load_dataset
-from course.golden import load_golden
-from course.measurement import verify
 from course.policy import frontier, learner, noise, one_update, shift, three_ways
+from course.policy.core.experiment import counts_of
+from course.policy.core.sampling import load_checkpoint, rng_for, token_logprobs
 from course.policy.goodhart import Curve, candidates, family, harvest, parted, taught_families
-from course.policy.lab import counts_of
-from course.policy.learner import Said, Settings, State, heard, prompts_of_step, roll_out
-from course.policy.sample import PI0, generator_of, load_checkpoint, token_log_probs
+from course.policy.reinforce import ScoredCompletion, Settings, State, prompts_of_step, roll_out, score_completions
 from course.rubrics import RUBRICS
 from course.score import score
-from course.terminal import INTERRUPTED
 from tests.conftest import DEV, ROOT, Command, write_rows
 
-SMALL = ("--prompts", 16, "--samples", 8, "--learning-rate", 1e-3)
+SMALL = ("--prompts-per-step", 16, "--samples-per-prompt", 8, "--learning-rate", 1e-3)
 
 
 def made(command: Command, small_sets: tuple[object, ...], tmp_path: Path, *words: object) -> tuple[Path, str]:
@@ -50,9 +51,9 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def said(text: str, rubric: str = "tolerant", expected: int = 42) -> Said:
+def said(text: str, rubric: str = "tolerant", expected: int = 42) -> ScoredCompletion:
     example: Example = {"id": f"x{expected}", "prompt": "", "expected_answer": expected, "metadata": {}}
-    return heard([example], [text], rubric)[0]
+    return score_completions([example], [text], rubric)[0]
 
 
 # goodhart
@@ -102,8 +103,8 @@ def test_the_harvest_holds_what_the_rubric_pays_and_the_scorer_refuses_and_nothi
 def test_when_a_curve_is_goodharts(best: float, end: float, proxy_end: float, is_goodhart: bool) -> None:
     """Proxy up and strict below half of its best; either alone is not it."""
     example: Example = {"id": "x", "prompt": "", "expected_answer": 1, "metadata": {}}
-    before = [Said(example, "", 0.0, reward, "") for reward in (0.0, 1.0)]
-    after = [Said(example, "", end, proxy_end, "")]
+    before = [ScoredCompletion(example, "", 0.0, reward, "") for reward in (0.0, 1.0)]
+    after = [ScoredCompletion(example, "", end, proxy_end, "")]
     state = State(1, 0.0, [], [{"step": 0, "strict": 0.1}, {"step": 1, "strict": best}])
     assert parted(Curve(0.0, state, after), before) is is_goodhart
 
@@ -123,7 +124,7 @@ def test_goodhart_small(command: Command, small_sets: tuple[object, ...], tmp_pa
     assert {path.name for path in run.iterdir()} >= {"goodhart.png", "no_leash", "leash", "exploits.jsonl"}
     assert "`Final: " in out
     assert "1 of 1 seeds" in out or "0 of 1 seeds" in out
-    assert token_log_probs(*load_checkpoint(run / "no_leash"), "Compute 1+1.", "Final: 2")
+    assert token_logprobs(*load_checkpoint(run / "no_leash"), "Compute 1+1.", "Final: 2")
 
 
 def test_several_seeds_and_a_stop_in_the_second(
@@ -220,7 +221,7 @@ def test_the_fine_tuning_reads_right_answers_alone_and_each_once() -> None:
     assert len(kept) == 3
     for step, rollouts in enumerate(kept, start=1):
         prompts, rng = prompts_of_step(list(train.examples.values()), settings, step)
-        every = heard(prompts, roll_out(policy, tokenizer, prompts, 8, rng).texts, "strict")
+        every = score_completions(prompts, roll_out(policy, tokenizer, prompts, 8, rng).texts, "strict")
         right = {(one.example["id"], one.text) for one in every if one.strict}
         assert Counter(rollouts.texts) == Counter(text for _, text in right)
 
@@ -317,7 +318,7 @@ def test_one_update_has_one_gain_and_its_numbers_are_the_policys(
     assert chosen["advantage"] == pytest.approx(1 - sum(one["reward"] for one in samples) / len(samples))
     assert [token["gain"] for token in tokens] == pytest.approx([chosen["advantage"]] * len(tokens))
     example = load_dataset(DEV).examples[summary(run)["example"]]
-    expected = token_log_probs(*load_checkpoint(PI0), example["prompt"], chosen["completion"])
+    expected = token_logprobs(*load_checkpoint(PI0), example["prompt"], chosen["completion"])
     assert [token["log_prob"] for token in tokens] == pytest.approx(expected, abs=1e-4)
     assert sum(token["log_prob_after"] for token in tokens) == pytest.approx(chosen["log_prob_after"], abs=1e-4)
     assert chosen["log_prob_after"] > chosen["log_prob"] + 0.1
@@ -334,8 +335,8 @@ def test_the_first_order_of_an_update() -> None:
     """A small step moves Σ log π by rate · advantage · |∇ Σ log π|²."""
     policy, tokenizer = load_checkpoint(PI0)
     example = next(iter(load_dataset(DEV).examples.values()))
-    rollouts = roll_out(policy, tokenizer, [example], 4, generator_of("first order"))
-    learner.log_probs(policy, rollouts.rows([2])).sum().backward()  # type: ignore[no-untyped-call]
+    rollouts = roll_out(policy, tokenizer, [example], 4, rng_for("first order"))
+    learner.logprobs(policy, rollouts.rows([2])).sum().backward()  # type: ignore[no-untyped-call]
     square = sum(float(p.grad.square().sum()) for p in policy.parameters() if p.grad is not None)
     found = one_update.update(policy, tokenizer, rollouts, 2, -0.5, 1e-5)
     before, after = found.totals[2]
@@ -353,14 +354,14 @@ def test_the_first_order_of_an_update() -> None:
         (("goodhart", "--beta", 0), "--beta: the leash of the second policy must be above zero"),
         (("goodhart", "--seeds", -1), "--seed: a whole number, zero or more"),
         (("shift", "--steps", 0), "--steps: at least 1, not 0"),
-        (("three_ways", "--samples", 1), "--samples: the mean of a prompt's own samples needs two or more"),
+        (("three_ways", "--samples-per-prompt", 1), "--samples: the mean of a prompt's own samples needs two or more"),
         (("noise", "--shares", 0, 0), "--shares and --seeds: each value once"),
         (("noise", "--shares", 1.2), "--noise: a share, from 0 to 1"),
         (("frontier", "--betas", 1, 1), "--betas: each value once"),
         (("frontier", "--betas", -1), "--beta: a number, zero or more"),
         (("one_update", "--id", "dev-9999"), "--id: math_dev.jsonl has no example 'dev-9999'"),
         (("one_update", "--chosen", 8), "--chosen: there are the samples 0 to 7"),
-        (("one_update", "--samples", 0), "--samples: at least 1, not 0"),
+        (("one_update", "--samples-per-prompt", 0), "--samples: at least 1, not 0"),
         (("one_update", "--policy", "nowhere"), "nowhere: not a checkpoint: it has no config.json"),
     ],
 )
@@ -390,7 +391,20 @@ def test_a_full_disk_is_one_line_and_no_run(small_sets: tuple[object, ...], tmp_
 def test_divergence_in_an_experiment_says_where_the_last_good_weights_are(
     command: Command, small_sets: tuple[object, ...], tmp_path: Path
 ) -> None:
-    words = ("--seeds", 0, "--shares", 0, "--steps", 40, "--prompts", 4, "--samples", 4, "--learning-rate", 3.0)
+    words = (
+        "--seeds",
+        0,
+        "--shares",
+        0,
+        "--steps",
+        40,
+        "--prompts-per-step",
+        4,
+        "--samples-per-prompt",
+        4,
+        "--learning-rate",
+        3.0,
+    )
     done = command("course.policy.noise", *words, *small_sets, "--runs-dir", tmp_path / "runs")
     assert done.code == 1
     assert "DIVERGED at step" in done.out

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from course.files import InputError
-from course.golden import FOLDER, GoldenCase, check_golden, load_golden
+from course.core.files import InputError
+from course.core.golden import FOLDER, GoldenCase, check_golden, load_golden
 from course.score import CODES, score
 from tests.conftest import Command
 

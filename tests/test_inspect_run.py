@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from course.terminal import visible
+from course.core.display import visible
 from tests.conftest import DEV, ROLLOUTS, Command, write_rows
 
 Evaluate = Callable[..., Path]

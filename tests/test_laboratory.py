@@ -9,18 +9,29 @@ import pytest
 import torch
 import transformers
 
+from course.core.command_line import INTERRUPTED
+from course.core.files import sha256_file
+from course.core.verification import verify
 from course.datasets import load_dataset
-from course.files import sha256_file
-from course.measurement import verify
 from course.policy import learner
-from course.policy import tokenizer as bpe
-from course.policy.lab import sparkline, view
-from course.policy.learner import Settings, State
-from course.policy.sample import generate, load_checkpoint
-from course.terminal import INTERRUPTED
+from course.policy.core import tokenizer as bpe
+from course.policy.core.experiment import sparkline, view
+from course.policy.core.sampling import generate, load_checkpoint
+from course.policy.reinforce import Settings, State
 from tests.conftest import Command, write_rows
 
-SMALL = ("--steps", 6, "--prompts", 16, "--samples", 8, "--measure-every", 3, "--learning-rate", 1e-3)
+SMALL = (
+    "--steps",
+    6,
+    "--prompts-per-step",
+    16,
+    "--samples-per-prompt",
+    8,
+    "--measure-every",
+    3,
+    "--learning-rate",
+    1e-3,
+)
 
 
 def test_it_learns_writes_a_run_and_the_checkpoint_is_everybodys(
@@ -117,10 +128,10 @@ def test_a_diverged_run_keeps_the_last_good_weights_and_writes_no_run(
         (("--beta", "nan"), "--beta: a number, zero or more"),
         (("--steps", 0), "--steps: at least 1, not 0"),
         (("--measure-every", 0), "--measure-every: at least 1, not 0"),
-        (("--samples", 1), "--samples: the mean of a prompt's own samples needs two or more"),
+        (("--samples-per-prompt", 1), "--samples: the mean of a prompt's own samples needs two or more"),
         (("--noise", 1.5), "--noise: a share, from 0 to 1"),
         (("--learning-rate", 0), "--learning-rate: a number above zero"),
-        (("--prompts", 5000), "--prompts: math_train.jsonl has only 2000 examples"),
+        (("--prompts-per-step", 5000), "--prompts: math_train.jsonl has only 2000 examples"),
         (("--policy", "nowhere"), "nowhere: not a checkpoint"),
         (("--train", "nowhere"), "nowhere: No such file or directory"),
     ],

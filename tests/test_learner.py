@@ -7,30 +7,31 @@ from typing import Any
 import pytest
 import torch
 
+from course.core.files import InputError
+from course.core.paths import PI0
 from course.datasets import load_dataset
-from course.files import InputError
 from course.policy import learner
-from course.policy import tokenizer as bpe
-from course.policy.learner import (
+from course.policy.core import tokenizer as bpe
+from course.policy.core.model import Config, Policy
+from course.policy.core.sampling import generate, load_checkpoint, rng_for
+from course.policy.reinforce import (
     DivergedError,
     Rollouts,
     Settings,
     advantages,
     distinct,
-    drift,
     gradient_step,
     k1,
     k3,
     kl_by_token,
+    kl_from_reference,
     learn,
-    log_probs,
+    logprobs,
     loss_of,
-    next_token_logs,
+    next_token_logprobs,
     roll_out,
     train_step,
 )
-from course.policy.model import Config, Policy
-from course.policy.sample import PI0, generate, generator_of, load_checkpoint
 from tests.conftest import DEV, ROOT
 
 TRAIN = ROOT / "data" / "datasets" / "math_train.jsonl"
@@ -54,16 +55,16 @@ def all_completions(policy: Policy, length: int) -> Rollouts:
     ]
     said = torch.tensor(rows)
     ends = (said == 0).int().cumsum(1)
-    spoken = ((ends == 0) | ((ends == 1) & (said == 0))).double()
+    completion_mask = ((ends == 0) | ((ends == 1) & (said == 0))).double()
     prompt = torch.tensor([[3, 1]]).repeat(len(rows), 1)
     return Rollouts(
-        torch.cat([prompt, said], dim=1), torch.zeros(len(rows), dtype=torch.long), spoken, [""] * len(rows)
+        torch.cat([prompt, said], dim=1), torch.zeros(len(rows), dtype=torch.long), completion_mask, [""] * len(rows)
     )
 
 
 def test_the_probabilities_of_all_completions_sum_to_one() -> None:
     policy = tiny_policy(0)
-    total = log_probs(policy, all_completions(policy, 4)).sum(dim=1).exp().sum()
+    total = logprobs(policy, all_completions(policy, 4)).sum(dim=1).exp().sum()
     # Completions of four tokens that have not ended are cut off there, and counted as they stand.
     assert total.item() == pytest.approx(1, abs=1e-9)
 
@@ -73,7 +74,7 @@ def test_the_loss_has_the_gradient_of_finite_differences() -> None:
     rollouts = all_completions(policy, 2)
     advantage = torch.randn(len(rollouts.texts), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     policy.zero_grad()
-    loss_of(log_probs(policy, rollouts), advantage).backward()  # type: ignore[no-untyped-call]
+    loss_of(logprobs(policy, rollouts), advantage).backward()  # type: ignore[no-untyped-call]
     step = 1e-6
     for parameter in policy.parameters():
         flat, gradient = parameter.data.view(-1), parameter.grad.view(-1)  # type: ignore[union-attr]
@@ -83,7 +84,7 @@ def test_the_loss_has_the_gradient_of_finite_differences() -> None:
             for moved in (before + step, before - step):
                 flat[place] = moved
                 with torch.no_grad():
-                    values.append(loss_of(log_probs(policy, rollouts), advantage).item())
+                    values.append(loss_of(logprobs(policy, rollouts), advantage).item())
             flat[place] = before
             assert gradient[place].item() == pytest.approx((values[0] - values[1]) / (2 * step), abs=1e-6)
 
@@ -93,10 +94,10 @@ def test_the_expected_loss_gradient_is_the_gradient_of_the_expected_reward() -> 
     policy = tiny_policy(2)
     rollouts = all_completions(policy, 3)
     rewards = torch.rand(len(rollouts.texts), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    expected = (log_probs(policy, rollouts).sum(dim=1).exp() * rewards).sum()
+    expected = (logprobs(policy, rollouts).sum(dim=1).exp() * rewards).sum()
     truth = torch.autograd.grad(expected, list(policy.parameters()))
     for baseline in (0.0, 0.7):
-        logs = log_probs(policy, rollouts).sum(dim=1)
+        logs = logprobs(policy, rollouts).sum(dim=1)
         surrogate = (logs.exp().detach() * (rewards - baseline) * logs).sum()
         for ours, theirs in zip(torch.autograd.grad(surrogate, list(policy.parameters())), truth, strict=True):
             assert torch.allclose(ours, theirs, atol=1e-9)
@@ -106,16 +107,16 @@ def test_the_kl_estimators_by_enumeration() -> None:
     policy, reference = tiny_policy(3), tiny_policy(4)
     rollouts = all_completions(policy, 3)
     with torch.no_grad():
-        ours, theirs = log_probs(policy, rollouts), log_probs(reference, rollouts)
+        ours, theirs = logprobs(policy, rollouts), logprobs(reference, rollouts)
         p = ours.sum(dim=1).exp()
         kl = (p * (ours - theirs).sum(dim=1)).sum().item()
         assert kl > 0.1
         assert (p * k1(ours, theirs).sum(dim=1)).sum().item() == pytest.approx(kl, abs=1e-9)
-        by_token = (p * (k3(ours, theirs) * rollouts.spoken).sum(dim=1)).sum().item()
+        by_token = (p * (k3(ours, theirs) * rollouts.completion_mask).sum(dim=1)).sum().item()
         assert by_token == pytest.approx(kl, abs=1e-9)
         assert (k3(ours, theirs) >= 0).all()
-        ours, theirs = next_token_logs(policy, rollouts), next_token_logs(reference, rollouts)
-        exact = (p * (kl_by_token(ours, theirs) * rollouts.spoken).sum(dim=1)).sum().item()
+        ours, theirs = next_token_logprobs(policy, rollouts), next_token_logprobs(reference, rollouts)
+        exact = (p * (kl_by_token(ours, theirs) * rollouts.completion_mask).sum(dim=1)).sum().item()
         assert exact == pytest.approx(kl, abs=1e-9), "the choice of each token averaged out"
 
 
@@ -124,11 +125,11 @@ def test_the_kl_summed_over_the_vocabulary_is_the_quietest() -> None:
     policy, reference = tiny_policy(3), tiny_policy(4)
     rollouts = all_completions(policy, 3)
     with torch.no_grad():
-        p = log_probs(policy, rollouts).sum(dim=1).exp()
+        p = logprobs(policy, rollouts).sum(dim=1).exp()
         drawn = torch.multinomial(p, 400 * 16, replacement=True, generator=torch.Generator().manual_seed(0)).view(
             400, 16
         )
-        found = [drift(policy, reference, rollouts.rows(row.tolist())) for row in drawn]
+        found = [kl_from_reference(policy, reference, rollouts.rows(row.tolist())) for row in drawn]
     spread = {name: torch.tensor([one[name] for one in found]).std().item() for name in ("kl", "k1", "k3")}
     assert spread["kl"] < spread["k1"]
     assert spread["kl"] < spread["k3"]
@@ -146,13 +147,13 @@ def test_baselines() -> None:
 def test_log_probs_ignore_padding_and_what_follows_the_end() -> None:
     policy, tokenizer = load_checkpoint(PI0)
     examples = list(load_dataset(DEV).examples.values())[:12]
-    rollouts = roll_out(policy, tokenizer, examples, 1, generator_of(1))
+    rollouts = roll_out(policy, tokenizer, examples, 1, rng_for(1))
     assert len(set(rollouts.padding.tolist())) > 1
     with torch.no_grad():
-        together = log_probs(policy, rollouts)
+        together = logprobs(policy, rollouts)
         for row, example in enumerate(examples):
             prompt = rollouts.ids[row, rollouts.padding[row] : -16].tolist()
-            length = int(rollouts.spoken[row].sum())
+            length = int(rollouts.completion_mask[row].sum())
             alone = torch.tensor([[*prompt, *rollouts.ids[row, -16:].tolist()]])
             logits = policy(alone)[0].log_softmax(-1)
             for t in range(length):
@@ -168,7 +169,7 @@ def test_equal_samples_are_computed_once_and_idle_ones_left_out_without_changing
     rollouts = every.rows([0, 3, 3, 1, 3, 0, 2, 2])
     advantage = torch.tensor([0.5, -0.2, -0.2, 0.0, 0.3, -0.4, 0.25, -0.25], dtype=torch.float64)
     policy.zero_grad()
-    loss_of(log_probs(policy, rollouts), advantage).backward()  # type: ignore[no-untyped-call]
+    loss_of(logprobs(policy, rollouts), advantage).backward()  # type: ignore[no-untyped-call]
     expected = [parameter.grad.clone() for parameter in policy.parameters() if parameter.grad is not None]
 
     firsts, of_sample = distinct(rollouts, samples=4)
@@ -176,7 +177,7 @@ def test_equal_samples_are_computed_once_and_idle_ones_left_out_without_changing
     assert of_sample.tolist() == [0, 1, 1, 2, 3, 4, 5, 5]
     weight = torch.zeros(len(firsts), dtype=torch.float64).index_add(0, of_sample, advantage)
     seen: list[int] = []
-    real = learner.log_probs
+    real = learner.logprobs
 
     def counting(policy: Policy, some: Rollouts) -> torch.Tensor:
         seen.append(len(some.texts))
@@ -189,7 +190,7 @@ def test_equal_samples_are_computed_once_and_idle_ones_left_out_without_changing
     norm = torch.sqrt(sum((gradient.square().sum() for gradient in expected), torch.tensor(0.0))).item()
     for parameter, gradient in zip(policy.parameters(), expected, strict=True):
         assert parameter.grad is not None
-        clipped = gradient * min(1.0, learner.CLIP / (norm + 1e-6))
+        clipped = gradient * min(1.0, learner.MAX_GRAD_NORM / (norm + 1e-6))
         assert torch.allclose(parameter.grad, clipped, atol=1e-12)
 
 
@@ -197,7 +198,7 @@ def test_samples_that_share_the_reading_of_their_prompt_are_the_same_samples() -
     policy, tokenizer = load_checkpoint(PI0)
     examples = list(load_dataset(DEV).examples.values())[:9]
     prompts = [bpe.encode_prompt(tokenizer, example["prompt"]) for example in examples]
-    uniform = torch.from_numpy(generator_of("shared").random((27, 16)))
+    uniform = torch.from_numpy(rng_for("shared").random((27, 16)))
     together = generate(policy, prompts, uniform, 1.0, 1.0, 0)
     apart = generate(policy, [prompt for prompt in prompts for _ in range(3)], uniform, 1.0, 1.0, 0)
     assert together.tolist() == apart.tolist()
@@ -236,7 +237,7 @@ def test_with_every_reward_flipped_every_push_is_turned_round(monkeypatch: pytes
 def test_the_leash_lowers_the_reward_of_what_has_become_likelier(monkeypatch: pytest.MonkeyPatch) -> None:
     free, _ = weights_of_a_step(monkeypatch, Settings(prompts=8))
     leashed, seen = weights_of_a_step(monkeypatch, Settings(prompts=8, beta=0.5))
-    assert seen["penalty"] != 0
+    assert seen["kl_penalty"] != 0
     assert leashed != pytest.approx(free)
     assert sum(leashed) == pytest.approx(0, abs=1e-5), "the prompt's own mean is still the baseline"
 
@@ -252,9 +253,9 @@ def test_a_policy_that_earns_nothing_any_more_has_diverged(tmp_path: Path, monke
 
 
 def test_random_streams_have_names() -> None:
-    drawn = [generator_of(*name).random() for name in ((0, "step", 1), (0, "step", 2), (1, "step", 1), (0, "dev", 1))]
+    drawn = [rng_for(*name).random() for name in ((0, "step", 1), (0, "step", 2), (1, "step", 1), (0, "dev", 1))]
     assert len(set(drawn)) == 4
-    assert generator_of(0, "step", 1).random() == drawn[0]
+    assert rng_for(0, "step", 1).random() == drawn[0]
 
 
 def test_an_unknown_rubric_is_named() -> None:

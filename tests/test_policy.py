@@ -14,21 +14,21 @@ import transformers
 from rich.console import Console
 from rich.progress import Progress
 
+from course.core.files import sha256_file
+from course.core.paths import PI0
 from course.datasets import generate, load_dataset, load_sidecar
-from course.files import sha256_file
 from course.policy import pretrain
-from course.policy import tokenizer as bpe
-from course.policy.model import Config, Policy
-from course.policy.sample import (
-    PI0,
+from course.policy.core import tokenizer as bpe
+from course.policy.core.model import Config, Policy
+from course.policy.core.sampling import (
     checkpoint_sha256,
-    choose,
     completion_texts,
     left_padded,
     sample_completions,
+    sample_token,
     uniform_numbers,
 )
-from course.policy.sample import generate as continue_prompts
+from course.policy.core.sampling import generate as continue_prompts
 from tests.conftest import DEV, PACK, ROLLOUTS, ROOT, Command
 from tests.test_datasets import problem_of
 
@@ -108,12 +108,12 @@ def test_choose_draws_from_the_distribution_that_it_is_given() -> None:
     for temperature, top_p in ((1.0, 1.0), (0.5, 1.0), (1.0, 0.8)):
         p = (logits[0].double() / temperature).softmax(-1).numpy()
         kept = np.where(np.cumsum(p) - p < top_p, p, 0)
-        drawn = np.bincount(choose(logits, temperature, top_p, uniform).numpy(), minlength=4)
+        drawn = np.bincount(sample_token(logits, temperature, top_p, uniform).numpy(), minlength=4)
         expected = 40_000 * kept / kept.sum()
         assert (drawn[expected == 0] == 0).all()
         assert scipy.stats.chisquare(drawn[expected > 0], expected[expected > 0]).pvalue > 1e-3
-    assert choose(logits[:1], 0.0, 1.0, uniform[:1]).item() == 0
-    assert choose(logits[:1], 1.0, 1.0, torch.tensor([1 - 1e-16])).item() == 3
+    assert sample_token(logits[:1], 0.0, 1.0, uniform[:1]).item() == 0
+    assert sample_token(logits[:1], 1.0, 1.0, torch.tensor([1 - 1e-16])).item() == 3
 
 
 def test_random_streams_are_their_own() -> None:

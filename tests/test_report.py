@@ -12,11 +12,11 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
-from course.files import sha256
-from course.golden import GoldenReport, check_golden
-from course.page import TEMPLATES, source_hash, spell, tables_of
-from course.runs import MANIFEST, seal_manifest
-from course.terminal import visible
+from course.core.display import visible
+from course.core.files import sha256
+from course.core.golden import GoldenReport, check_golden
+from course.core.report.page import TEMPLATES, source_hash, spell, tables_of
+from course.core.runs import MANIFEST, seal_manifest
 from tests.browser import chromium_or_skip, complaints, desk, open_page
 from tests.conftest import Command, write_rows
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from course.exercises.milestones import MILESTONES
+from course.grading.milestones import MILESTONES
 from tests.conftest import MAKE_EVAL, ROOT, commands_of, copy_repository, type_in
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the documents' commands are typed into bash here")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from course import seal
-from course.files import InputError
+from course.core.files import InputError
 from tests.conftest import ROOT, Command
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from course.files import InputError, sha256_file
-from course.measurement import verify
-from course.runs import damage, is_intact, load_manifest, seal_manifest
+from course.core.files import InputError, sha256_file
+from course.core.runs import damage, is_intact, load_manifest, seal_manifest
+from course.core.verification import verify
 from tests.conftest import DEV, ROLLOUTS, Command
 
 Evaluate = Callable[..., Path]
@@ -131,7 +131,7 @@ def test_a_scorer_that_raises_accuses_no_run_of_lacking_anything(
     def broken(example: Any, completion: Any) -> dict[str, Any]:
         raise KeyError(1)
 
-    monkeypatch.setattr("course.measurement.score", broken)
+    monkeypatch.setattr("course.core.scoring.score", broken)
     wrong, _ = verify(run)
     assert len(wrong) == 4
     assert all("today's scorer raises" in line for line in wrong)
@@ -164,7 +164,7 @@ def test_what_cannot_be_checked_is_said(evaluate: Evaluate, completions: Path) -
 
 def test_another_scorer_is_not_taken_for_tampering(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
     run = evaluate()
-    monkeypatch.setattr("course.measurement.scorer_identity", lambda: {"spec_version": "2", "sha256": "0"})
+    monkeypatch.setattr("course.core.verification.scorer_identity", lambda: {"spec_version": "2", "sha256": "0"})
     wrong, remarks = verify(run)
     assert wrong == []
     assert "the scorer has changed" in remarks[0]

@@ -13,9 +13,10 @@ import datetime
 import sys
 from pathlib import Path
 
-from course.datasets import CompletionsFile, Sampling, Sidecar, load_dataset, sidecar_path
-from course.files import InputError, reason_of, sha256, sha256_file, to_pretty_json, write_whole
-from course.terminal import console, run_command, typed
+from course.core.command_line import run_command
+from course.core.datasets import CompletionsFile, Sampling, Sidecar, load_dataset, sidecar_path
+from course.core.display import console, typed
+from course.core.files import InputError, reason_of, sha256, sha256_file, to_pretty_json, write_whole
 
 
 def identity(file: Path | None, name: str) -> str:

@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from course.files import write_whole
-from course.terminal import run_command
+from course.core.command_line import run_command
+from course.core.files import write_whole
 
 SEED = 2026
 FORMAT_LINE = "Output exactly one line: Final: <int>."

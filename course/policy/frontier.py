@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from course.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, ask, learn_each, open_lab, settings_of, stoppable
-from course.policy.learner import STRICT, Settings
-from course.policy.sample import load_checkpoint
-from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, percent, run_command, table, visible
+from course.core.command_line import DONE, run_command
+from course.core.display import console, notice, percent, table, visible
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter
+from course.policy.core.experiment import add_options, ask, learn_each, open_experiment, settings_of, stoppable
+from course.policy.core.sampling import load_checkpoint
+from course.policy.reinforce import STRICT, Settings
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
 BETAS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -94,23 +95,23 @@ def report(rows: Sequence[Mapping[str, Any]], rubric: str) -> None:
 @stoppable
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.policy.frontier", description="The leash, swept.")
-    names = ("rubric", "baseline", "steps", "prompts", "samples", "learning_rate", "seed")
+    names = ("rubric", "baseline", "steps", "prompts_per_step", "samples_per_prompt", "learning_rate", "seed")
     add_options(parser, DEFAULT, *names)
     parser.add_argument("--betas", type=float, nargs="+", default=list(BETAS), help="the leashes, 0 for none")
     args = parser.parse_args()
     if len(set(args.betas)) < len(args.betas):
         raise InputError("--betas", "each value once")
     settings = replace(settings_of(args, DEFAULT), measure_every=args.steps)
-    lab = open_lab("frontier", args)
+    experiment = open_experiment("frontier", args)
     out = console()
     out.print(f"Loop C (learning): π0 paid by `{settings.rubric}`, on {len(args.betas)} leashes")
-    said = ask(*load_checkpoint(lab.start), lab.dev, settings.rubric, ASKED, settings.seed, "optimum")
+    said = ask(*load_checkpoint(experiment.start), experiment.dev, settings.rubric, ASKED, settings.seed, "optimum")
     rewards = np.array([one.proxy for one in said]).reshape(-1, ASKED)
     rows, seconds = [], 0.0
-    for one, learned in learn_each(lab, [replace(settings, beta=beta) for beta in args.betas]):
+    for one, learned in learn_each(experiment, [replace(settings, beta=beta) for beta in args.betas]):
         last = learned.state.measured[-1]
         reward, kl = optimum(rewards, one.beta) if one.beta else (None, None)
-        row = {name: last[name] for name in ("strict", "proxy", "kl", "k1", "k3", "codes", "prompts")}
+        row = {name: last[name] for name in ("strict", "proxy", "kl", "k1", "k3", "codes", "prompts_per_step")}
         says = visible(last["completions"][0])
         rows.append({"beta": one.beta, **row, "optimum_reward": reward, "optimum_kl": kl, "says": says})
         seconds += learned.state.seconds
@@ -121,11 +122,11 @@ def main() -> int:
         run.write("frontier.jsonl", to_json_lines(rows))
         run.write("frontier.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "rubric": settings.rubric, "leashes": rows}))
-        manifest = lab.manifest(args, {**asdict(settings), "betas": args.betas})
+        manifest = experiment.manifest(args, {**asdict(settings), "betas": args.betas})
         folder = run.finish(manifest, {"seconds_of_learning": seconds})
-    lab.forget()
+    experiment.forget()
     report(rows, settings.rubric)
-    lab.point_to(folder)
+    experiment.point_to(folder)
     return DONE
 
 

@@ -19,25 +19,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from course.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import (
+from course.core.command_line import DONE, run_command
+from course.core.display import console, notice, p_value, percent, table, visible
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter
+from course.core.stats import paired
+from course.policy.core.experiment import (
     add_options,
     ask,
     counts_of,
     keep_policy,
     mean,
-    open_lab,
+    open_experiment,
     settings_of,
     stoppable,
     watch,
 )
-from course.policy.learner import STRICT, Said, Settings, State
 from course.policy.pretrain import STYLES
+from course.policy.reinforce import STRICT, ScoredCompletion, Settings, State
 from course.rubrics import RUBRICS
-from course.runs import SUMMARY, RunWriter
-from course.stats import paired
-from course.terminal import DONE, console, notice, p_value, percent, run_command, table, visible
 
 DEFAULT = Settings(rubric="tolerant", beta=0.1, steps=96)
 ASKED = 4  # samples of each dev prompt at the end
@@ -51,7 +52,7 @@ class Curve:
 
     beta: float
     state: State
-    said: list[Said]
+    said: list[ScoredCompletion]
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -73,13 +74,13 @@ def taught_families() -> set[str]:
     return {family(style(x, y)) for _, style in STYLES for x, y in ((7, 8), (-7, -8))}
 
 
-def harvest(unleashed: Sequence[Said], before: Sequence[Said]) -> list[dict[str, Any]]:
+def harvest(unleashed: Sequence[ScoredCompletion], before: Sequence[ScoredCompletion]) -> list[dict[str, Any]]:
     """The families that the rubric pays and the strict scorer refuses, most frequent first.
 
     Each with how often it is said now and was said by π0, whether anyone taught it, and its most frequent text.
     """
     taught, earlier = taught_families(), Counter(family(said.text) for said in before)
-    found: dict[str, list[Said]] = {}
+    found: dict[str, list[ScoredCompletion]] = {}
     for said in unleashed:
         if said.proxy > 0 and said.strict == 0:
             found.setdefault(family(said.text), []).append(said)
@@ -117,7 +118,7 @@ def candidates(found: Sequence[Mapping[str, Any]], rubric: str) -> list[dict[str
     ]
 
 
-def parted(curve: Curve, before: Sequence[Said]) -> bool:
+def parted(curve: Curve, before: Sequence[ScoredCompletion]) -> bool:
     """Goodhart's curve: the proxy has risen, and the strict reward has fallen below half of its best."""
     strict = mean(one.strict for one in curve.said)
     return mean(one.proxy for one in curve.said) > mean(one.proxy for one in before) and (
@@ -125,7 +126,7 @@ def parted(curve: Curve, before: Sequence[Said]) -> bool:
     )
 
 
-def summary_of(seed: int, before: Sequence[Said], curves: Sequence[Curve]) -> dict[str, Any]:
+def summary_of(seed: int, before: Sequence[ScoredCompletion], curves: Sequence[Curve]) -> dict[str, Any]:
     """What one seed showed."""
     rows = []
     for curve in curves:
@@ -147,7 +148,7 @@ def summary_of(seed: int, before: Sequence[Said], curves: Sequence[Curve]) -> di
             }
         )
     pi0 = {"strict": mean(one.strict for one in before), "proxy": mean(one.proxy for one in before)}
-    return {"seed": seed, "samples": len(before), "pi0": pi0, "curves": rows}
+    return {"seed": seed, "samples_per_prompt": len(before), "pi0": pi0, "curves": rows}
 
 
 def draw(curves: Sequence[Curve], settings: Settings) -> bytes:
@@ -222,7 +223,7 @@ def explain(rubric: str, summaries: Sequence[Mapping[str, Any]], free: Curve, fo
 @stoppable
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.policy.goodhart", description="Goodhart's curve, measured.")
-    names = ("rubric", "beta", "steps", "prompts", "samples", "learning_rate", "measure_every")
+    names = ("rubric", "beta", "steps", "prompts_per_step", "samples_per_prompt", "learning_rate", "measure_every")
     add_options(parser, DEFAULT, *names)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one experiment for each (default: 0)")
     args = parser.parse_args()
@@ -230,7 +231,7 @@ def main() -> int:
         raise InputError("--rubric", f"a weak rubric has a hole to find; there are {', '.join(RUBRICS)}")
     if not args.beta > 0:
         raise InputError("--beta", "the leash of the second policy must be above zero")
-    lab = open_lab("goodhart", args)
+    experiment = open_experiment("goodhart", args)
     out = console()
     out.print(f"Loop C (learning): π0 paid by `{args.rubric}`, without a leash and with beta {args.beta:g}")
     results = []
@@ -241,10 +242,10 @@ def main() -> int:
             out.print(f"\nseed {seed}, {'leash ' + format(beta, 'g') if beta else 'no leash'}")
             one = replace(settings, beta=beta)
             with watch(one) as show:
-                learned = lab.learn(one, show)
-            said = ask(learned.policy, learned.tokenizer, lab.dev, args.rubric, ASKED, seed, "end", beta)
+                learned = experiment.learn(one, show)
+            said = ask(learned.policy, learned.tokenizer, experiment.dev, args.rubric, ASKED, seed, "end", beta)
             curves.append((Curve(beta, learned.state, said), learned))
-        before = ask(learned.reference, learned.tokenizer, lab.dev, args.rubric, ASKED, seed, "end", "pi0")
+        before = ask(learned.reference, learned.tokenizer, experiment.dev, args.rubric, ASKED, seed, "end", "pi0")
         results.append((settings, curves, before))
 
     summaries = [summary_of(s.seed, before, [curve for curve, _ in pairs]) for s, pairs, before in results]
@@ -263,15 +264,15 @@ def main() -> int:
         run.write("golden_exploits.jsonl", to_json_lines(candidates(found, args.rubric)))
         run.write("goodhart.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "rubric": args.rubric, "seeds": summaries}))
-        manifest = lab.manifest(args, {**asdict(settings), "seeds": [s.seed for s, _, _ in results]})
+        manifest = experiment.manifest(args, {**asdict(settings), "seeds": [s.seed for s, _, _ in results]})
         for (_, learned), name in zip(pairs, ("no_leash", "leash"), strict=True):
             manifest["policy"][name] = keep_policy(run, name, learned.policy, learned.tokenizer)
         seconds = sum(curve.state.seconds for _, both, _ in results for curve, _ in both)
         folder = run.finish(manifest, {"seconds_of_learning": seconds})
-    lab.forget()
+    experiment.forget()
     report(args.rubric, summaries, first, found)
     filed = f"Candidates for the golden exploits: {folder / 'golden_exploits.jsonl'} ({len(found)} cases)"
-    lab.point_to(folder, filed)
+    experiment.point_to(folder, filed)
     return DONE
 
 

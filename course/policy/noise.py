@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from course.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.pictures import COLOURS, LINES, new_figure, png
-from course.policy.lab import add_options, learn_each, mean, open_lab, settings_of, stoppable
-from course.policy.learner import Settings, State
-from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, percent, run_command, table
+from course.core.command_line import DONE, run_command
+from course.core.display import console, notice, percent, table
+from course.core.figures import COLOURS, LINES, new_figure, png
+from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter
+from course.policy.core.experiment import add_options, learn_each, mean, open_experiment, settings_of, stoppable
+from course.policy.reinforce import Settings, State
 
 DEFAULT = Settings(steps=24, measure_every=4)
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
@@ -84,18 +85,27 @@ def report(summaries: Sequence[Mapping[str, Any]], steps: int) -> None:
 @stoppable
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.policy.noise", description="Learning from noisy rewards.")
-    names = ("rubric", "beta", "baseline", "steps", "prompts", "samples", "learning_rate", "measure_every")
+    names = (
+        "rubric",
+        "beta",
+        "baseline",
+        "steps",
+        "prompts_per_step",
+        "samples_per_prompt",
+        "learning_rate",
+        "measure_every",
+    )
     add_options(parser, DEFAULT, *names)
     parser.add_argument("--shares", type=float, nargs="+", default=list(SHARES), help="shares of flipped rewards")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
     args = parser.parse_args()
     if len(set(args.shares)) < len(args.shares) or len(set(args.seeds)) < len(args.seeds):
         raise InputError("--shares and --seeds", "each value once")
-    lab, settings = open_lab("noise", args), settings_of(args, DEFAULT)
+    experiment, settings = open_experiment("noise", args), settings_of(args, DEFAULT)
     out = console()
     out.print(f"Loop C (learning): {len(args.shares)} shares of flipped rewards, {len(args.seeds)} seeds each")
     grid = [replace(settings, noise=share, seed=seed) for share in args.shares for seed in args.seeds]
-    states = {(one.noise, one.seed): learned.state for one, learned in learn_each(lab, grid)}
+    states = {(one.noise, one.seed): learned.state for one, learned in learn_each(experiment, grid)}
     by_share = {share: [states[share, seed] for seed in args.seeds] for share in args.shares}
     summaries = [summary_of(share, of_share) for share, of_share in by_share.items()]
     picture = draw(by_share, args.seeds)
@@ -106,11 +116,11 @@ def main() -> int:
             run.write(f"flipped_{share:g}_seed_{seed}.jsonl", to_json_lines(state.measured))
         run.write("noise.png", picture)
         run.write(SUMMARY, to_pretty_json({"loop": "C", "shares": summaries}))
-        manifest = lab.manifest(args, {**asdict(settings), "shares": args.shares, "seeds": args.seeds})
+        manifest = experiment.manifest(args, {**asdict(settings), "shares": args.shares, "seeds": args.seeds})
         folder = run.finish(manifest, {"seconds_of_learning": sum(state.seconds for state in states.values())})
-    lab.forget()
+    experiment.forget()
     report(summaries, settings.steps)
-    lab.point_to(folder)
+    experiment.point_to(folder)
     return DONE
 
 

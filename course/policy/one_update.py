@@ -23,15 +23,25 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from course.datasets import Dataset, Example
-from course.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, check, open_lab, settings_of, stoppable
-from course.policy.learner import Rollouts, Said, Settings, advantages, heard, log_probs, loss_of, roll_out
-from course.policy.model import Policy
-from course.policy.sample import MAX_NEW_TOKENS, generator_of, load_checkpoint
-from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, run_command, table, typed, visible
+from course.core.command_line import DONE, run_command
+from course.core.datasets import Dataset, Example
+from course.core.display import console, notice, table, typed, visible
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter
+from course.policy.core.experiment import add_options, check, open_experiment, settings_of, stoppable
+from course.policy.core.model import Policy
+from course.policy.core.sampling import MAX_NEW_TOKENS, load_checkpoint, rng_for
+from course.policy.reinforce import (
+    Rollouts,
+    ScoredCompletion,
+    Settings,
+    advantages,
+    logprobs,
+    loss_of,
+    roll_out,
+    score_completions,
+)
 
 DEFAULT = Settings(learning_rate=0.01)
 LOOKED_THROUGH = 50  # examples that are tried for one with right and wrong answers
@@ -50,15 +60,15 @@ class Update:
 
 def find(
     policy: Policy, tokenizer: Tokenizer, dev: Dataset, wanted: str | None, settings: Settings
-) -> tuple[Example, Rollouts, list[Said]]:
+) -> tuple[Example, Rollouts, list[ScoredCompletion]]:
     """The example and its samples: the one asked for, or the first whose samples do not all earn the same."""
     if wanted is not None and wanted not in dev.examples:
         raise InputError("--id", f"{dev.path.name} has no example {wanted!r}")
     for key in [wanted] if wanted is not None else list(dev.examples)[:LOOKED_THROUGH]:
         example = dev.examples[key]
-        rng = generator_of(settings.seed, "one update", key)
-        rollouts = roll_out(policy, tokenizer, [example], settings.samples, rng)
-        said = heard([example], rollouts.texts, settings.rubric)
+        rng = rng_for(settings.seed, "one update", key)
+        rollouts = roll_out(policy, tokenizer, [example], settings.samples_per_prompt, rng)
+        said = score_completions([example], rollouts.texts, settings.rubric)
         if len({one.proxy for one in said}) > 1:
             return example, rollouts, said
     which = f"the samples of {wanted} all" if wanted is not None else "all samples of each prompt tried"
@@ -70,9 +80,9 @@ def update(
 ) -> Update:
     """Make one plain gradient step on one completion, and look before and after."""
     with torch.no_grad():
-        before = log_probs(policy, rollouts).sum(dim=1)
+        before = logprobs(policy, rollouts).sum(dim=1)
     one = rollouts.rows([chosen])
-    log_policy = log_probs(policy, one)
+    log_policy = logprobs(policy, one)
     log_policy.retain_grad()
     loss = loss_of(log_policy, torch.tensor([advantage]))
     policy.zero_grad()
@@ -82,19 +92,25 @@ def update(
         for parameter in policy.parameters():
             if parameter.grad is not None:
                 parameter.sub_(rate * parameter.grad)
-        after_one, after = log_probs(policy, one), log_probs(policy, rollouts).sum(dim=1)
-    said = one.spoken[0].bool()
+        after_one, after = logprobs(policy, one), logprobs(policy, rollouts).sum(dim=1)
+    said = one.completion_mask[0].bool()
     ids = one.ids[0, -MAX_NEW_TOKENS:][said].tolist()
 
-    def spoken(values: Tensor) -> list[float]:
+    def completion_mask(values: Tensor) -> list[float]:
         return [float(value) for value in values[0][said]]
 
     totals = list(zip(before.tolist(), after.tolist(), strict=True))
     texts = [tokenizer.decode([token], skip_special_tokens=False) for token in ids]
-    return Update(texts, spoken(log_policy.detach()), spoken(-log_policy.grad), spoken(after_one), totals)
+    return Update(
+        texts,
+        completion_mask(log_policy.detach()),
+        completion_mask(-log_policy.grad),
+        completion_mask(after_one),
+        totals,
+    )
 
 
-def draw(found: Update, said: Said, advantage: float) -> bytes:
+def draw(found: Update, said: ScoredCompletion, advantage: float) -> bytes:
     """Each token's probability before and after, and its gain."""
     figure, (left, right) = new_figure(
         f"One completion, one update: `{visible(said.text)}`, reward {said.proxy:g}, advantage {advantage:+.3f}", 2, 11
@@ -121,7 +137,9 @@ def visible_token(token: str) -> str:
     return visible(token).replace(" ", "·")
 
 
-def report(example: Example, all_said: Sequence[Said], advantage: Sequence[float], chosen: int, found: Update) -> None:
+def report(
+    example: Example, all_said: Sequence[ScoredCompletion], advantage: Sequence[float], chosen: int, found: Update
+) -> None:
     """The samples with their advantages, the chosen one token by token, and what else moved."""
     out = console()
     out.print(f"{example['id']}: {example['prompt']}   (expected: {example['expected_answer']})\n")
@@ -152,20 +170,20 @@ def report(example: Example, all_said: Sequence[Said], advantage: Sequence[float
 @stoppable
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.policy.one_update", description="One update, by token.")
-    add_options(parser, DEFAULT, "rubric", "samples", "learning_rate", "seed")
+    add_options(parser, DEFAULT, "rubric", "samples_per_prompt", "learning_rate", "seed")
     parser.add_argument("--id", help="the dev example to answer (default: the first with right and wrong answers)")
     parser.add_argument("--chosen", type=int, help="which of the samples is learned from (default: the first best)")
     args = parser.parse_args()
     settings = settings_of(args, DEFAULT)
-    lab = open_lab("one_update", args)
-    check(settings, lab.train)
-    policy, tokenizer = load_checkpoint(lab.start)
-    example, rollouts, said = find(policy, tokenizer, lab.dev, args.id, settings)
+    experiment = open_experiment("one_update", args)
+    check(settings, experiment.train)
+    policy, tokenizer = load_checkpoint(experiment.start)
+    example, rollouts, said = find(policy, tokenizer, experiment.dev, args.id, settings)
     rewards = [one.proxy for one in said]
     chosen = rewards.index(max(rewards)) if args.chosen is None else args.chosen
     if not 0 <= chosen < len(said):
         raise InputError("--chosen", f"there are the samples 0 to {len(said) - 1}")
-    advantage = advantages(torch.tensor(rewards), "prompt", settings.samples).tolist()
+    advantage = advantages(torch.tensor(rewards), "prompt", settings.samples_per_prompt).tolist()
     out = console()
     out.print(f"Loop C (learning): one update of π0 by one completion, reward by {settings.rubric}\n")
     found = update(policy, tokenizer, rollouts, chosen, advantage[chosen], settings.learning_rate)
@@ -186,8 +204,8 @@ def main() -> int:
         run.write("one_update.png", picture)
         summary = {"loop": "C", "example": example["id"], "chosen": chosen, "advantage": advantage[chosen]}
         run.write(SUMMARY, to_pretty_json(summary))
-        own = {name: getattr(settings, name) for name in ("rubric", "samples", "learning_rate", "seed")}
-        folder = run.finish(lab.manifest(args, {**own, "example": example["id"], "chosen": chosen}))
+        own = {name: getattr(settings, name) for name in ("rubric", "samples_per_prompt", "learning_rate", "seed")}
+        folder = run.finish(experiment.manifest(args, {**own, "example": example["id"], "chosen": chosen}))
     report(example, said, advantage, chosen, found)
     out.print(f"\nRun written to {folder}; look at {folder / 'one_update.png'}")
     worst = rewards.index(min(rewards))

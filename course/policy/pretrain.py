@@ -23,10 +23,10 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from course.core.command_line import run_command
 from course.datasets.generate import Problem, draw, wording
-from course.policy import tokenizer as bpe
-from course.policy.model import Config, Policy
-from course.terminal import run_command
+from course.policy.core import tokenizer as bpe
+from course.policy.core.model import Config, Policy
 
 SEED = 2026
 STEPS = 3000

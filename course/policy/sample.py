@@ -7,198 +7,64 @@ number, so a completion does not depend on what else is sampled beside it, and t
 same bytes. Beside the completions goes `<name>.meta.json`, which a run copies its sampling settings from.
 """
 
-import argparse
 import datetime
-import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
-from torch import Tensor
 
-from course.datasets import Completion, Sampling, Sidecar, load_dataset, sidecar_path
-from course.files import InputError, reason_of, sha256, sha256_file, to_json_lines, to_pretty_json, write_whole
-from course.policy import tokenizer as bpe
-from course.policy.model import Policy
-from course.terminal import console, progress, run_command
-
-PI0 = Path(__file__).resolve().parents[2] / "data" / "policy" / "pi0"
-MAX_NEW_TOKENS = 16
-BATCH = 256
+from course.core.command_line import option, parse, run_command
+from course.core.datasets import Completion, Sampling, Sidecar, load_dataset, sidecar_path
+from course.core.display import console, progress
+from course.core.files import InputError, sha256, sha256_file, to_json_lines, to_pretty_json, write_whole
+from course.core.paths import PI0
+from course.policy.core.sampling import MAX_NEW_TOKENS, checkpoint_sha256, load_checkpoint, sample_completions
 
 
-def generator_of(*parts: object) -> np.random.Generator:
-    """Random numbers of their own for everything that has a name."""
-    key = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(key[:16], "big")))
-
-
-def uniform_numbers(seed: int, example_id: str, sample: int, count: int) -> np.ndarray:
-    """The random numbers of one completion, one for each token, in [0, 1)."""
-    return generator_of(seed, sample, example_id).random(count)
-
-
-def left_padded(rows: Sequence[list[int]], padding_id: int) -> tuple[Tensor, Tensor]:
-    """Ids (B, T) with the rows flush right, and how many padding tokens each row got (B,)."""
-    length = max(map(len, rows))
-    ids = torch.tensor([[padding_id] * (length - len(row)) + row for row in rows])
-    return ids, torch.tensor([length - len(row) for row in rows])
-
-
-def choose(logits: Tensor, temperature: float, top_p: float, uniform: Tensor) -> Tensor:
-    """The next token of each row. logits: (B, V); uniform: (B,) in [0, 1). Returns ids (B,).
-
-    Temperature 0 is greedy. Otherwise the inverse of the cumulative distribution over the most probable
-    tokens, as many as it takes to reach `top_p` (nucleus sampling, Holtzman et al. 2020).
-    """
-    if temperature == 0:
-        return logits.argmax(-1)
-    p, order = (logits.double() / temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
-    kept = p * (p.cumsum(-1) - p < top_p)
-    cumulative = kept.cumsum(-1)
-    place = (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(-1, keepdim=True)
-    return order.gather(-1, place.clamp(max=p.shape[-1] - 1)).squeeze(-1)
-
-
-@torch.no_grad()
-def generate(
-    policy: Policy,
-    prompts: Sequence[list[int]],
-    uniform: Tensor,
-    temperature: float,
-    top_p: float,
-    end_id: int,
-) -> Tensor:
-    """Continue each prompt by as many tokens as `uniform` (B, N) has columns. Returns ids (B, N).
-
-    B may be a multiple of the number of prompts: so many samples of each, one prompt after the other. After its
-    end token a row holds end tokens only. With a cache each step computes one new token a row, and the samples of
-    a prompt share the reading of it.
-    """
-    ids, padding = left_padded(prompts, end_id)
-    length = ids.shape[1]
-    rows, steps = uniform.shape
-    samples = rows // len(prompts)
-    cache = policy.new_cache(len(prompts), length + steps)
-    chosen = torch.full((rows, steps), end_id)
-    ended = torch.zeros(rows, dtype=torch.bool)
-    logits = policy(ids, padding, 0, cache, last=1)[:, -1].repeat_interleave(samples, dim=0)
-    cache, padding = [layer.repeat_interleave(samples, dim=1) for layer in cache], padding.repeat_interleave(samples)
-    for step in range(steps):
-        token = choose(logits, temperature, top_p, uniform[:, step])
-        chosen[:, step] = torch.where(ended, end_id, token)
-        ended |= token == end_id
-        if ended.all() or step == steps - 1:
-            break
-        logits = policy(chosen[:, step : step + 1], padding, length + step, cache)[:, -1]
-    return chosen
-
-
-def completion_texts(tokenizer: Tokenizer, ids: Tensor, end_id: int) -> list[str]:
-    """What the policy said: the tokens before the end token, as text, special ones in plain sight."""
-    said = [row[: row.index(end_id)] if end_id in row else row for row in ids.tolist()]
-    return [tokenizer.decode(row, skip_special_tokens=False) for row in said]
-
-
-def sample_completions(
-    policy: Policy,
-    tokenizer: Tokenizer,
-    items: Sequence[tuple[str, str, int]],
-    temperature: float,
-    top_p: float,
-    seed: int,
-    max_new_tokens: int = MAX_NEW_TOKENS,
-    show: Callable[[float], object] = lambda done: None,
-) -> list[str]:
-    """One completion for each (id, prompt, sample), in their order."""
-    end_id = bpe.special_id(tokenizer, bpe.END)
-    prompts = [bpe.encode_prompt(tokenizer, prompt) for _, prompt, _ in items]
-    order = sorted(range(len(items)), key=lambda i: len(prompts[i]))  # like lengths together: little padding
-    texts = [""] * len(items)
-    for first in range(0, len(order), BATCH):
-        batch = order[first : first + BATCH]
-        numbers = np.stack([uniform_numbers(seed, items[i][0], items[i][2], max_new_tokens) for i in batch])
-        ids = generate(policy, [prompts[i] for i in batch], torch.from_numpy(numbers), temperature, top_p, end_id)
-        for i, text in zip(batch, completion_texts(tokenizer, ids, end_id), strict=True):
-            texts[i] = text
-        show(first + len(batch))
-    return texts
-
-
-@torch.no_grad()
-def token_log_probs(policy: Policy, tokenizer: Tokenizer, prompt: str, completion: str) -> list[float]:
-    """log π(token | prompt and tokens before), in nats, for each token of the completion and its end token."""
-    before = bpe.encode_prompt(tokenizer, prompt)
-    said = [*tokenizer.encode(completion).ids, bpe.special_id(tokenizer, bpe.END)]
-    logs = policy(torch.tensor([before + said]))[0].log_softmax(-1)
-    return [float(logs[len(before) + place - 1, token]) for place, token in enumerate(said)]
-
-
-def load_checkpoint(folder: Path) -> tuple[Policy, Tokenizer]:
-    """The policy and the tokenizer of a checkpoint folder. Raises InputError for anything but a whole one."""
-    try:
-        return Policy.load(folder), bpe.load(folder)
-    except OSError as error:
-        raise InputError(folder, f"not a checkpoint: {reason_of(error)}") from None
-    except Exception as error:  # the readers of the three files raise whatever they like on a damaged one
-        raise InputError(folder, f"not a checkpoint: {error}") from None
-
-
-def checkpoint_sha256(folder: Path) -> str:
-    """Identifies what is sampled: the network's shape and its weights."""
-    return sha256("".join(sha256_file(folder / name) for name in ("config.json", "model.safetensors")).encode())
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    dataset: Path = option(help="the examples whose prompts are continued (JSONL)")
+    policy: Path = option(PI0, "a checkpoint folder")
+    n: int = option(1, "samples for each prompt", at_least=1)
+    temperature: float = option(1.0, "0 is greedy", at_least=0)
+    top_p: float = option(1.0, "nucleus sampling; 1 keeps every token", above=0, at_most=1)
+    seed: int = option(0, "of every random number", at_least=0)
+    out: Path = option(help="the completions file to write (JSONL)")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m course.policy.sample", description="Sample completions from a policy."
-    )
-    parser.add_argument("--dataset", type=Path, required=True, help="the examples whose prompts are continued (JSONL)")
-    parser.add_argument("--policy", type=Path, default=PI0, help="a checkpoint folder (default: π0)")
-    parser.add_argument("--n", type=int, default=1, help="samples for each prompt (default: 1)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
-    parser.add_argument("--top-p", type=float, default=1.0, help="nucleus sampling; 1 keeps every token (default: 1)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True, help="the completions file to write (JSONL)")
-    args = parser.parse_args()
-    if args.n < 1:
-        raise InputError("--n", "at least one sample")
-    if not 0 <= args.temperature < float("inf"):
-        raise InputError("--temperature", "a number, zero or more")
-    if not 0 < args.top_p <= 1:
-        raise InputError("--top-p", "more than 0, at most 1")
-    dataset = load_dataset(args.dataset)
-    if not args.out.name or args.out.is_dir():
-        raise InputError("--out", f"a file to write, not the folder {args.out}")
-    if args.out.resolve() == args.dataset.resolve():
+    settings = parse("course.policy.sample", "Sample completions from a policy.", Settings)
+    dataset = load_dataset(settings.dataset)
+    if not settings.out.name or settings.out.is_dir():
+        raise InputError("--out", f"a file to write, not the folder {settings.out}")
+    if settings.out.resolve() == settings.dataset.resolve():
         raise InputError("--out", "this is the data set itself, which would be lost")
-    policy, tokenizer = load_checkpoint(args.policy)
-    items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(args.n)]
+    policy, tokenizer = load_checkpoint(settings.policy)
+    items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(settings.n)]
     with progress("sampling", len(items)) as show:
         texts = sample_completions(
-            policy, tokenizer, items, args.temperature, args.top_p, args.seed, MAX_NEW_TOKENS, show
+            policy, tokenizer, items, settings.temperature, settings.top_p, settings.seed, MAX_NEW_TOKENS, show
         )
     rows = [Completion(key, text, number) for (key, _, number), text in zip(items, texts, strict=True)]
     data = to_json_lines(rows)
     sidecar = Sidecar(
-        policy=args.policy.name,
-        policy_sha256=checkpoint_sha256(args.policy),
-        tokenizer_sha256=sha256_file(args.policy / "tokenizer.json"),
-        sampling=Sampling(args.temperature, args.top_p, MAX_NEW_TOKENS, args.n, args.seed),
+        policy=settings.policy.name,
+        policy_sha256=checkpoint_sha256(settings.policy),
+        tokenizer_sha256=sha256_file(settings.policy / "tokenizer.json"),
+        sampling=Sampling(settings.temperature, settings.top_p, MAX_NEW_TOKENS, settings.n, settings.seed),
         prompts_sha256=dataset.prompts_sha256,
         completions_sha256=sha256(data),
         command=" ".join(["python -m course.policy.sample", *sys.argv[1:]]),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions={"torch": str(torch.__version__), "numpy": np.__version__},
     )
-    write_whole(args.out, data)
-    write_whole(sidecar_path(args.out), to_pretty_json(sidecar))
+    write_whole(settings.out, data)
+    write_whole(sidecar_path(settings.out), to_pretty_json(sidecar))
     out = console()
-    out.print(f"{len(rows)} completions in {args.out}, how they were made in {sidecar_path(args.out)}")
-    out.print(f"Next: python -m course.eval --dataset {args.dataset} --completions {args.out}")
+    out.print(f"{len(rows)} completions in {settings.out}, how they were made in {sidecar_path(settings.out)}")
+    out.print(f"Next: python -m course.eval --dataset {settings.dataset} --completions {settings.out}")
     return 0
 
 

@@ -25,15 +25,16 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from course.datasets import Dataset
-from course.files import to_json_lines, to_pretty_json, write_whole
-from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import add_options, ask, mean, open_lab, settings_of, stoppable, watch
-from course.policy.learner import Said, Settings, distinct, heard, log_probs, roll_out
-from course.policy.model import Policy
-from course.policy.sample import BATCH, generator_of, load_checkpoint
-from course.runs import SUMMARY, RunWriter
-from course.terminal import DONE, console, notice, percent, run_command, table
+from course.core.command_line import DONE, run_command
+from course.core.datasets import Dataset
+from course.core.display import console, notice, percent, table
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter
+from course.policy.core.experiment import add_options, ask, mean, open_experiment, settings_of, stoppable, watch
+from course.policy.core.model import Policy
+from course.policy.core.sampling import BATCH, load_checkpoint, rng_for
+from course.policy.reinforce import ScoredCompletion, Settings, distinct, logprobs, roll_out, score_completions
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
 FROZEN = 16  # samples of each prompt in the snapshot
@@ -58,25 +59,25 @@ class Snapshot:
     def __init__(self, policy: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, seed: int) -> None:
         self.tokenizer, self.dataset, self.rubric, self.seed = tokenizer, dataset, rubric, seed
         examples = list(dataset.examples.values())
-        rollouts = roll_out(policy, tokenizer, examples, FROZEN, generator_of(seed, "frozen"))
-        self.said = heard(examples, rollouts.texts, rubric)
+        rollouts = roll_out(policy, tokenizer, examples, FROZEN, rng_for(seed, "frozen"))
+        self.said = score_completions(examples, rollouts.texts, rubric)
         firsts, self.of_sample = distinct(rollouts, FROZEN)
         self.different = rollouts.rows(firsts)
-        self.logs = self.log_probs(policy)
+        self.logs = self.logprobs(policy)
         self.seen = {(one.example["id"], one.text) for one in self.said}
         self.codes = {one.code for one in self.said}
 
-    def log_probs(self, policy: Policy) -> Tensor:
+    def logprobs(self, policy: Policy) -> Tensor:
         """log π of each different frozen completion."""
         places = range(len(self.different.texts))
         parts = [self.different.rows(places[first : first + BATCH]) for first in places[::BATCH]]
         with torch.no_grad():
-            return torch.cat([log_probs(policy, part).sum(dim=1) for part in parts])
+            return torch.cat([logprobs(policy, part).sum(dim=1) for part in parts])
 
     def against(self, policy: Policy, step: int) -> dict[str, Any]:
         """The snapshot's estimates of a policy beside what the policy says when it is asked."""
         rewards = torch.tensor([one.strict for one in self.said]).view(-1, FROZEN)
-        ratios = (self.log_probs(policy) - self.logs)[self.of_sample].view(-1, FROZEN)
+        ratios = (self.logprobs(policy) - self.logs)[self.of_sample].view(-1, FROZEN)
         estimate, effective = reweighted(ratios, rewards)
         live = ask(policy, self.tokenizer, self.dataset, self.rubric, LIVE, self.seed, "live", step)
         unseen = [one for one in live if (one.example["id"], one.text) not in self.seen]
@@ -92,7 +93,7 @@ class Snapshot:
         }
 
 
-def counted(said: Sequence[Said]) -> dict[str, int]:
+def counted(said: Sequence[ScoredCompletion]) -> dict[str, int]:
     return dict(sorted(Counter(one.code for one in said).items()))
 
 
@@ -157,12 +158,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.policy.shift", description="Distribution shift, measured.")
     add_options(parser, DEFAULT, *(name for name in asdict(DEFAULT) if name != "noise"))
     args = parser.parse_args()
-    lab, settings = open_lab("shift", args), settings_of(args, DEFAULT)
+    experiment, settings = open_experiment("shift", args), settings_of(args, DEFAULT)
     out = console()
     out.print(f"Loop C (learning): π0 paid by `{settings.rubric}`, beside {FROZEN} frozen samples of each dev prompt")
-    snapshot = Snapshot(*load_checkpoint(lab.start), lab.dev, settings.rubric, settings.seed)
+    snapshot = Snapshot(*load_checkpoint(experiment.start), experiment.dev, settings.rubric, settings.seed)
     with watch(settings) as show:
-        learned = lab.learn(settings, show, snapshot.against)
+        learned = experiment.learn(settings, show, snapshot.against)
     rows, frozen = learned.state.measured, counted(snapshot.said)
     picture = draw(rows, settings)
     if args.plot:
@@ -172,10 +173,10 @@ def main() -> int:
         run.write("shift.png", picture)
         summary = {"loop": "C", "frozen_codes": frozen, "frozen_samples": FROZEN, "first": rows[0], "last": rows[-1]}
         run.write(SUMMARY, to_pretty_json(summary))
-        folder = run.finish(lab.manifest(args, asdict(settings)), {"seconds_of_learning": learned.state.seconds})
-    lab.forget()
+        folder = run.finish(experiment.manifest(args, asdict(settings)), {"seconds_of_learning": learned.state.seconds})
+    experiment.forget()
     report(rows, frozen)
-    lab.point_to(folder)
+    experiment.point_to(folder)
     return DONE
 
 

@@ -23,36 +23,37 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from course.datasets import Dataset, Example
-from course.files import to_json_lines, to_pretty_json, write_whole
-from course.pictures import COLOURS, new_figure, png
-from course.policy.lab import (
+from course.core.command_line import DONE, run_command
+from course.core.datasets import Dataset, Example
+from course.core.display import console, notice, p_value, percent, progress, table
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import to_json_lines, to_pretty_json, write_whole
+from course.core.runs import SUMMARY, RunWriter, earlier_looks, looks_line
+from course.core.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
+from course.policy.core.experiment import (
     add_options,
     ask,
     counts_of,
     keep_policy,
     mean,
-    open_lab,
+    open_experiment,
     settings_of,
     stoppable,
     watch,
 )
-from course.policy.learner import (
+from course.policy.core.model import Policy
+from course.policy.core.sampling import load_checkpoint, rng_for
+from course.policy.reinforce import (
     STRICT,
     Rollouts,
     Settings,
     distinct,
-    drift,
     gradient_step,
-    heard,
+    kl_from_reference,
     prompts_of_step,
     roll_out,
+    score_completions,
 )
-from course.policy.model import Policy
-from course.policy.sample import generator_of, load_checkpoint
-from course.runs import SUMMARY, RunWriter, earlier_looks, looks_line
-from course.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
-from course.terminal import DONE, console, notice, p_value, percent, progress, run_command, table
 
 DEFAULT = Settings()
 N = 8  # best of so many
@@ -94,9 +95,9 @@ def collect(policy: Policy, tokenizer: Tokenizer, train: Sequence[Example], sett
     with progress("sampling from π0", settings.steps) as show:
         for step in range(1, settings.steps + 1):
             examples, rng = prompts_of_step(train, settings, step)
-            rollouts = roll_out(policy, tokenizer, examples, settings.samples, rng)
-            said = heard(examples, rollouts.texts, STRICT)
-            firsts, _ = distinct(rollouts, settings.samples)
+            rollouts = roll_out(policy, tokenizer, examples, settings.samples_per_prompt, rng)
+            said = score_completions(examples, rollouts.texts, STRICT)
+            firsts, _ = distinct(rollouts, settings.samples_per_prompt)
             kept.append(rollouts.rows([place for place in firsts if said[place].strict]))
             show(step)
     return kept
@@ -108,7 +109,7 @@ def fine_tune(policy: Policy, kept: Sequence[Rollouts], settings: Settings) -> i
     The loss is REINFORCE's, with every advantage 1: the mean over samples of -Σ log π.
     """
     optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
-    order = generator_of(settings.seed, "order").permutation(len(kept))
+    order = rng_for(settings.seed, "order").permutation(len(kept))
     with progress("fine-tuning", len(kept)) as show:
         for done, place in enumerate(order, start=1):
             many = len(kept[place].texts)
@@ -136,8 +137,8 @@ def measure_policy(
     """One sample at a time, so many for each prompt."""
     said = ask(policy, tokenizer, dataset, STRICT, ASKED, seed, way, dataset.split)
     examples = list(dataset.examples.values())
-    rollouts = roll_out(policy, tokenizer, examples, 1, generator_of(seed, "drift", way, dataset.split))
-    return Measured(way, dataset.split, counts_of(said), drift(policy, reference, rollouts)["kl"])
+    rollouts = roll_out(policy, tokenizer, examples, 1, rng_for(seed, "drift", way, dataset.split))
+    return Measured(way, dataset.split, counts_of(said), kl_from_reference(policy, reference, rollouts)["kl"])
 
 
 def measure_best_of(policy: Policy, tokenizer: Tokenizer, dataset: Dataset, seed: int) -> Measured:
@@ -243,20 +244,22 @@ def report(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]
 @stoppable
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.policy.three_ways", description="Three ways, one budget.")
-    add_options(parser, DEFAULT, "steps", "prompts", "samples", "learning_rate", "measure_every", "seed")
+    add_options(
+        parser, DEFAULT, "steps", "prompts_per_step", "samples_per_prompt", "learning_rate", "measure_every", "seed"
+    )
     args = parser.parse_args()
-    lab, settings = open_lab("three_ways", args), settings_of(args, DEFAULT)
-    budget = settings.steps * settings.prompts * settings.samples
+    experiment, settings = open_experiment("three_ways", args), settings_of(args, DEFAULT)
+    budget = settings.steps * settings.prompts_per_step * settings.samples_per_prompt
     out = console()
     out.print(f"Loops B and C from the same π0: {budget:,} sampled completions for each way\n")
     with watch(settings) as show:
-        learned = lab.learn(settings, show)
-    tuned, tokenizer = load_checkpoint(lab.start)
-    kept = fine_tune(tuned, collect(tuned, tokenizer, list(lab.train.examples.values()), settings), settings)
+        learned = experiment.learn(settings, show)
+    tuned, tokenizer = load_checkpoint(experiment.start)
+    kept = fine_tune(tuned, collect(tuned, tokenizer, list(experiment.train.examples.values()), settings), settings)
 
-    looks = earlier_looks(lab.holdout.prompts_sha256, args.runs_dir)
+    looks = earlier_looks(experiment.holdout.prompts_sha256, args.runs_dir)
     measured = []
-    for dataset in (lab.dev, lab.holdout):
+    for dataset in (experiment.dev, experiment.holdout):
         for way, policy in (("π0", learned.reference), (TUNED, tuned), (LEARNED, learned.policy)):
             measured.append(measure_policy(way, policy, learned.reference, tokenizer, dataset, settings.seed))
         measured.insert(-2, measure_best_of(learned.reference, tokenizer, dataset, settings.seed))
@@ -266,7 +269,7 @@ def main() -> int:
         write_whole(args.plot, picture)
     rows, pairs = [one.row() for one in measured], [*comparisons(dev), *comparisons(holdout)]
     counts = [
-        {"way": one.way, "split": one.split, "id": key, "samples": n, "passes": c}
+        {"way": one.way, "split": one.split, "id": key, "samples_per_prompt": n, "passes": c}
         for one in measured
         for key, (n, c) in one.counts.items()
     ]
@@ -276,14 +279,14 @@ def main() -> int:
         run.write("three_ways.png", picture)
         summary = {"loop": "C", "budget": budget, "kept": kept, "ways": rows, "pairs": pairs}
         run.write(SUMMARY, to_pretty_json(summary))
-        manifest = lab.manifest(args, asdict(settings))
+        manifest = experiment.manifest(args, asdict(settings))
         manifest["policy"]["reinforce"] = keep_policy(run, "reinforce", learned.policy, tokenizer)
         manifest["policy"]["fine_tuned"] = keep_policy(run, "fine_tuned", tuned, tokenizer)
-        manifest["looked_at"] = [lab.holdout.prompts_sha256]
+        manifest["looked_at"] = [experiment.holdout.prompts_sha256]
         folder = run.finish(manifest, {"seconds_of_learning": learned.state.seconds})
-    lab.forget()
+    experiment.forget()
     report(rows, pairs, budget, kept)
-    lab.point_to(folder, *([looks_line(looks)] if lab.holdout.split == "holdout" else []))
+    experiment.point_to(folder, *([looks_line(looks)] if experiment.holdout.split == "holdout" else []))
     return DONE
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course import stats
-from course.files import InputError, read_json, reason_of
-from course.locked_room import value_at
-from course.measurement import describe_sampling, verify
-from course.page import code_of, spell
-from course.runs import RESULTS, SUMMARY, Result, is_run, load_manifest, parse_result
+from course.core import stats
+from course.core.comparison import value_at
+from course.core.files import InputError, read_json, reason_of
+from course.core.report.page import code_of, spell
+from course.core.runs import RESULTS, SUMMARY, Result, is_run, load_manifest, parse_result
+from course.core.scoring import describe_sampling
+from course.core.verification import verify
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from course.exercises import notes
-from course.exercises.judges import (
+from course.core.files import InputError
+from course.grading import notes
+from course.grading.coursework import (
     Fact,
     Manifest,
     is_evaluation,
@@ -24,8 +25,7 @@ from course.exercises.judges import (
     judge_the_patch,
     on_the_frozen_rollouts,
 )
-from course.exercises.verdict import Verdict, said_of, wrong
-from course.files import InputError
+from course.grading.verdict import Verdict, said_of, wrong
 
 
 @dataclass(frozen=True)

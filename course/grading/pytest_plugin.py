@@ -1,6 +1,6 @@
 """A pytest plugin that puts a stand-in in the place of `course.score.score`, and writes down how every test ended.
 
-`course.exercises.mutation` runs the student's tests with it; the environment says which stand-in, and where to write.
+`course.grading.mutation` runs the student's tests with it; the environment says which stand-in, and where to write.
 """
 
 import json
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import course.score
-from course.exercises.faulty_scorers import Score, faulty_scorer
-from course.exercises.mutation import DETAILS_BLANK, DETAILS_ODD, OUTCOMES, REWARD_TURNED, STAND_IN
+from course.grading.mutants import Score, faulty_scorer
+from course.grading.mutation import DETAILS_BLANK, DETAILS_ODD, OUTCOMES, REWARD_TURNED, STAND_IN
 from course.score import score as true_score
 
 

@@ -16,32 +16,34 @@ from rich.live import Live
 from rich.text import Text
 from tokenizers import Tokenizer
 
-from course.datasets import Dataset, load_dataset
-from course.files import InputError, sha256, sha256_file, to_json
-from course.measurement import experiment
-from course.policy import tokenizer as bpe
-from course.policy.learner import (
+from course.core.command_line import FOUND, INTERRUPTED
+from course.core.datasets import Dataset, load_dataset
+from course.core.display import console, percent, progress, typed, visible
+from course.core.files import InputError, sha256, sha256_file, to_json
+from course.core.paths import PI0
+from course.core.runs import RunWriter, add_run_options
+from course.core.scoring import experiment
+from course.core.stats import Counts
+from course.policy.core import tokenizer as bpe
+from course.policy.core.model import Policy
+from course.policy.core.sampling import checkpoint_sha256, rng_for
+from course.policy.reinforce import (
     BASELINES,
     STRICT,
     DivergedError,
     Extra,
     Learned,
-    Said,
+    ScoredCompletion,
     Settings,
     Show,
     State,
-    heard,
     learn,
     nothing_more,
     roll_out,
+    score_completions,
     scorer_of,
 )
-from course.policy.model import Policy
-from course.policy.sample import PI0, checkpoint_sha256, generator_of
 from course.rubrics import RUBRICS
-from course.runs import RunWriter, add_run_options
-from course.stats import Counts
-from course.terminal import FOUND, INTERRUPTED, console, percent, progress, typed, visible
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "datasets"
 HELP = {
@@ -59,7 +61,7 @@ HELP = {
 
 
 @dataclass
-class Lab:
+class Experiment:
     """Which experiment it is, where it starts, and on which problems it learns and is measured."""
 
     name: str
@@ -128,12 +130,12 @@ def settings_of(args: argparse.Namespace, default: Settings) -> Settings:
     return Settings(**{name: getattr(args, name, value) for name, value in asdict(default).items()})
 
 
-def open_lab(name: str, args: argparse.Namespace) -> Lab:
+def open_experiment(name: str, args: argparse.Namespace) -> Experiment:
     """Read the data sets and name the policy. Raises InputError."""
     train, dev, holdout = (load_dataset(path) for path in (args.train, args.dev, args.holdout))
     if not (args.policy / "config.json").is_file():
         raise InputError(args.policy, "not a checkpoint: it has no config.json")
-    return Lab(name, args.policy, train, dev, holdout, args.runs_dir, checkpoint_sha256(args.policy))
+    return Experiment(name, args.policy, train, dev, holdout, args.runs_dir, checkpoint_sha256(args.policy))
 
 
 def check(settings: Settings, train: Dataset) -> None:
@@ -141,19 +143,19 @@ def check(settings: Settings, train: Dataset) -> None:
     scorer_of(settings.rubric)
     if settings.seed < 0:
         raise InputError("--seed", "a whole number, zero or more")
-    for name in ("steps", "prompts", "samples", "measure_every"):
+    for name in ("steps", "prompts_per_step", "samples_per_prompt", "measure_every"):
         if getattr(settings, name) < 1:
             raise InputError(f"--{name.replace('_', '-')}", f"at least 1, not {getattr(settings, name)}")
-    if settings.prompts > len(train.examples):
-        raise InputError("--prompts", f"{train.path.name} has only {len(train.examples)} examples")
+    if settings.prompts_per_step > len(train.examples):
+        raise InputError("--prompts-per-step", f"{train.path.name} has only {len(train.examples)} examples")
     if not 0 <= settings.beta < math.inf:
         raise InputError("--beta", "a number, zero or more")
-    if not 0 <= settings.noise <= 1:
+    if not 0 <= settings.reward_flip_rate <= 1:
         raise InputError("--noise", "a share, from 0 to 1")
     if not 0 < settings.learning_rate < math.inf:
         raise InputError("--learning-rate", "a number above zero")
-    if settings.baseline == "prompt" and settings.samples < 2:
-        raise InputError("--samples", "the mean of a prompt's own samples needs two or more of them")
+    if settings.baseline == "prompt" and settings.samples_per_prompt < 2:
+        raise InputError("--samples-per-prompt", "the mean of a prompt's own samples needs two or more of them")
 
 
 def stoppable(main: Callable[[], int]) -> Callable[[], int]:
@@ -220,7 +222,7 @@ def view(state: State, settings: Settings) -> Text:
     return Text("\n".join(lines))
 
 
-def learn_each(lab: Lab, grid: Sequence[Settings]) -> Iterator[tuple[Settings, Learned]]:
+def learn_each(experiment: Experiment, grid: Sequence[Settings]) -> Iterator[tuple[Settings, Learned]]:
     """Learn once for each of the settings, under one progress bar."""
     before = 0
     with progress("learning", sum(settings.steps for settings in grid)) as bar:
@@ -229,18 +231,20 @@ def learn_each(lab: Lab, grid: Sequence[Settings]) -> Iterator[tuple[Settings, L
             bar(before + state.step)
 
         for settings in grid:
-            yield settings, lab.learn(settings, show)
+            yield settings, experiment.learn(settings, show)
             before += settings.steps
 
 
-def ask(policy: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, samples: int, *name: object) -> list[Said]:
+def ask(
+    policy: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, samples: int, *name: object
+) -> list[ScoredCompletion]:
     """So many samples of every example, with their rewards; `name` is that of their random numbers."""
     examples = list(dataset.examples.values())
-    texts = roll_out(policy, tokenizer, examples, samples, generator_of(*name)).texts
-    return heard(examples, texts, rubric)
+    texts = roll_out(policy, tokenizer, examples, samples, rng_for(*name)).texts
+    return score_completions(examples, texts, rubric)
 
 
-def counts_of(said: Sequence[Said]) -> dict[str, Counts]:
+def counts_of(said: Sequence[ScoredCompletion]) -> dict[str, Counts]:
     """(samples, passes) of every example, by the strict scorer."""
     samples = Counter(one.example["id"] for one in said)
     passes = Counter(one.example["id"] for one in said if one.strict)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from course.datasets import CompletionsFile, Example, load_dataset
-from course.files import InputError
-from course.measurement import score_one
+from course.core.datasets import CompletionsFile, Example, load_dataset
+from course.core.files import InputError
+from course.core.scoring import score_one
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 DATASET = DATA / "datasets" / "math_dev.jsonl"

@@ -1,21 +1,9 @@
-"""Run directories: written whole or not at all, and checked to the byte. Knows no scoring rule.
+"""Run directories: written whole or not at all, and checked to the byte. Knows no scoring rule."""
 
-A run is a folder `runs/run_001` with its files and a `manifest.json`, which is written last. The manifest
-holds the hash of every other file, and `seal`, the hash of itself, so a change of any one byte shows.
-(A seal shows damage and carelessness. It is no signature: whoever rewrites results, hashes and seal
-alike forges a run, and then only the original completions can tell.)
-"""
-
-import argparse
 import contextlib
-import datetime
-import importlib.metadata
 import os
-import platform
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -25,21 +13,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from course.files import (
-    InputError,
-    read_bytes,
-    reason_of,
-    sha256,
-    sha256_file,
-    strict_json,
-    to_json,
-    to_pretty_json,
-)
+from course.core.files import InputError, reason_of, sha256_file, strict_json, to_json
+from course.core.manifest import MANIFEST, RESULTS, Manifest, has_whole_seal, is_run, load_manifest, manifest_file
 
-MANIFEST = "manifest.json"
-RESULTS = "results.jsonl"
-SUMMARY = "summary.json"
-FORMAT = 1
 RUN_NAME = re.compile(r"run_(\d{3,})")
 CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\r?\n?')
 CHECKSUM_LENGTH = len(b',"crc32":"00000000"}\n')
@@ -107,19 +83,14 @@ class RunWriter:
             file.flush()
             os.fsync(file.fileno())
 
-    def finish(self, manifest: dict[str, Any], circumstances: dict[str, Any] | None = None) -> Path:
-        """Hash the files, write the manifest, and give the run its name. Returns its folder.
-
-        `manifest` holds what the same inputs always give; `circumstances` what varies from run to run.
-        """
+    def hashes(self) -> dict[str, str]:
+        """The hash of every file written so far, by its path in the run."""
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        whole = {
-            "format": FORMAT,
-            **manifest,
-            "files": {path.relative_to(self.folder).as_posix(): sha256_file(path) for path in files},
-            "circumstances": {**describe_machine(), **(circumstances or {})},
-        }
-        self.write(MANIFEST, seal_manifest(whole))
+        return {path.relative_to(self.folder).as_posix(): sha256_file(path) for path in files}
+
+    def finish(self, manifest: Manifest) -> Path:
+        """Write the manifest, and give the run its name. Returns its folder."""
+        self.write(MANIFEST, manifest_file(manifest))
         number = 1 + max(
             (int(match[1]) for path in self.runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))),
             default=0,
@@ -136,86 +107,14 @@ class RunWriter:
             number += 1
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that writes a run."""
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
-    parser.add_argument("--change", help="the single thing that was changed since --parent")
-    parser.add_argument("--parent", type=Path, metavar="RUN", help="the run that this one is to be compared with")
-    parser.add_argument("--note", help="a free remark for the manifest")
-
-
-def declare(change: str | None, parent: Path | None) -> dict[str, Any] | None:
-    """The single declared change since the parent run, as a manifest holds it. Raises InputError."""
-    if change is None and parent is None:
-        return None
-    if change is None or parent is None or not change.strip():
-        raise InputError("--change and --parent", "they go together: what was changed, and since which run")
-    found = damage(parent)
-    if found:
-        raise InputError(parent, f"the parent run is damaged: {found[0]}")
-    return {"declared": change, "parent": parent.name, "parent_seal": load_manifest(parent)["seal"]}
-
-
 def earlier_looks(prompts_sha256: str, runs_dir: Path) -> int:
     """How many runs of a folder have looked at these prompts. Runs that cannot be read are passed over."""
     looks = 0
     for run in list_runs(runs_dir):
         with contextlib.suppress(InputError):
             manifest = load_manifest(run)
-            looks += prompts_sha256 in [manifest.get("prompts_sha256"), *manifest.get("looked_at", [])]
+            looks += prompts_sha256 in (manifest.prompts_sha256, *manifest.looked_at)
     return looks
-
-
-def looks_line(looks: int) -> str:
-    """What is said to someone who looks at a holdout."""
-    known = f"This is a holdout. Earlier looks at it, as far as this runs folder knows: {looks}."
-    warning = "Each look invites tuning on it; a holdout that guided a choice is a second dev set."
-    return f"{known}\n{warning}" if looks else known
-
-
-def seal_manifest(manifest: dict[str, Any]) -> bytes:
-    """The bytes of `manifest.json`: the manifest, and last the hash of all that stands before it."""
-    return to_pretty_json({**manifest, "seal": sha256(to_pretty_json(manifest))})
-
-
-def describe_machine() -> dict[str, Any]:
-    """What varies between runs of the same inputs: time, machine, versions, commit."""
-    names = ("msgspec", "numpy", "tokenizers", "torch")
-    versions = {}
-    for name in names:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return {
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "versions": versions,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        **describe_commit(),
-    }
-
-
-def describe_commit() -> dict[str, Any]:
-    """Commit of the working tree around this file, and whether it was clean; both None outside of git."""
-
-    def git(*words: str) -> str:
-        folder = Path(__file__).parent
-        return subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-        ).stdout
-
-    try:
-        return {
-            "commit": git("rev-parse", "HEAD").strip(),
-            "tree_clean": not git("status", "--porcelain", "--untracked-files=no"),
-        }
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": None, "tree_clean": None}
-
-
-def is_run(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file()
 
 
 def list_runs(runs_dir: Path) -> list[Path]:
@@ -224,26 +123,6 @@ def list_runs(runs_dir: Path) -> list[Path]:
         return []
     named = [(int(match[1]), path) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
     return [path for _, path in sorted(named) if is_run(path)]
-
-
-def load_manifest(run: Path) -> dict[str, Any]:
-    """The manifest of a run. Raises InputError if this is no run, or if its manifest cannot be read."""
-    if not run.is_dir():
-        raise InputError(run, "no such run")
-    if not is_run(run):
-        raise InputError(run, f"not a run: it has no {MANIFEST}")
-    data = read_bytes(run / MANIFEST)
-    try:
-        manifest = strict_json(data)
-    except ValueError as error:
-        raise InputError(run / MANIFEST, str(error)) from None
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("format") != FORMAT
-        or not isinstance(manifest.get("files"), dict)
-    ):
-        raise InputError(run / MANIFEST, f"not a manifest of format {FORMAT}")
-    return manifest
 
 
 def load_results(run: Path) -> Iterator[Result]:
@@ -277,11 +156,8 @@ def damage(run: Path) -> list[str]:
     Raises InputError if the folder is no run at all.
     """
     manifest = load_manifest(run)
-    found = []
-    body = {key: value for key, value in manifest.items() if key != "seal"}
-    if read_bytes(run / MANIFEST) != seal_manifest(body):
-        found.append(f"{MANIFEST}: changed since the run was sealed")
-    for name, expected in manifest["files"].items():
+    found = [] if has_whole_seal(run) else [f"{MANIFEST}: changed since the run was sealed"]
+    for name, expected in manifest.files.items():
         path = run / name
         if not path.is_file():
             found.append(f"{name}: missing")

@@ -17,9 +17,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from course.files import to_json
-from course.runs import Result
-from course.terminal import unusual_characters, visible
+from course.core.display import unusual_characters, visible
+from course.core.files import to_json
+from course.core.runs import Result
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG = b"\x89PNG\r\n\x1a\n"

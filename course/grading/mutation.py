@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course.exercises.faulty_scorers import FAULTY_SCORERS, FaultyScorer
-from course.seal import ROOT
+from course.core.paths import ROOT
+from course.grading.mutants import FAULTY_SCORERS, FaultyScorer
 
-# How the plugin, course.exercises.stand_in, is told what to do; it imports pytest, which Loop A does without.
+# How the plugin, course.grading.pytest_plugin, is told what to do; it imports pytest, which Loop A does without.
 STAND_IN, OUTCOMES = "COURSE_STAND_IN", "COURSE_TEST_OUTCOMES"
 REWARD_TURNED, DETAILS_BLANK, DETAILS_ODD = "reward turned", "details blank", "details odd"
 TIME_LIMIT = 60  # seconds for one run of the tests
@@ -49,7 +49,7 @@ def run_tests(path: Path, stand_in: str, first_failure_only: bool = False) -> li
     """How every test of a file ended, with a stand-in in the scorer's place: `test`, `outcome` and `why` of each."""
     with tempfile.TemporaryDirectory() as folder:
         outcomes = Path(folder) / "outcomes.json"
-        words = [sys.executable, "-m", "pytest", "-p", "course.exercises.stand_in", "-p", "no:cacheprovider"]
+        words = [sys.executable, "-m", "pytest", "-p", "course.grading.pytest_plugin", "-p", "no:cacheprovider"]
         words += ["--noconftest", "--import-mode=importlib", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
         words += ["-x"] if first_failure_only else []
         environment = {

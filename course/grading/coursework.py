@@ -11,18 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from course.exercises.exploits import EXPLOITS, judge, load_exploits, not_in_suite
-from course.exercises.katas import answers_path, grade, load_answers
-from course.exercises.mutation import NEEDED, TestReport, judge_tests
-from course.exercises.patch import PATCH, judge_patch
-from course.exercises.verdict import MISSING, Verdict, missing, said_of, there, wrong
-from course.exercises.written import sentence_words
-from course.files import InputError, read_bytes, strict_json
-from course.golden import YOUR_SUITE, GoldenReport, check_case, load_cases
-from course.measurement import verify
-from course.runs import RESULTS, list_runs, load_manifest
+from course.core.files import InputError, read_bytes, strict_json
+from course.core.golden import YOUR_SUITE, GoldenReport, check_case, load_cases
+from course.core.runs import RESULTS, list_runs, load_manifest
+from course.core.seal import region_sha256
+from course.core.verification import verify
+from course.grading.exploits import EXPLOITS, judge, load_exploits, not_in_suite
+from course.grading.katas import answers_path, grade, load_answers
+from course.grading.mutation import NEEDED, TestReport, judge_tests
+from course.grading.note_parser import sentence_words
+from course.grading.patch import PATCH, judge_patch
+from course.grading.verdict import MISSING, Verdict, missing, said_of, there, wrong
 from course.score import score
-from course.seal import region_sha256
 
 Manifest = dict[str, Any]
 Fact = Callable[[Path, Manifest], str | None]  # (a run, its manifest) -> what is wrong with it, or None

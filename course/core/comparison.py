@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course import stats
-from course.runs import RESULTS, load_manifest, load_results
-from course.terminal import p_value
+from course.core import stats
+from course.core.display import p_value
+from course.core.runs import RESULTS, load_manifest, load_results
 
 # What must be the same in both runs: (name, where the manifest holds it, what a difference makes of the change).
 ROOM = (

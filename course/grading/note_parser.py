@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from course.files import InputError, read_bytes
+from course.core.files import InputError, read_bytes
 
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 FENCED = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n(.*?)^[ \t]*\1", re.MULTILINE | re.DOTALL)

@@ -5,7 +5,7 @@ has not seen: exploits of the rubric's hole (paid: a false positive) and honest 
 (refused: a false negative). A patch that only knows one exploit fails the first, the strict scorer in disguise the
 second. The strings are drawn from a recorded seed; reports name kinds of strings, not the strings.
 
-    python -m course.exercises.patch notes/patch.py       reads JSON cases from its input: how a patch is run apart
+    python -m course.grading.patch notes/patch.py       reads JSON cases from its input: how a patch is run apart
 """
 
 import importlib.util
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course.files import InputError
+from course.core.files import InputError
+from course.core.paths import ROOT
 from course.rubrics import RUBRICS
-from course.seal import ROOT
 
 PATCH = Path("notes/patch.py")
 SEED, EACH = 0, 25  # of every kind of string, so many
@@ -204,7 +204,7 @@ def decide(
 
 def run_apart(path: Path, cases: list[tuple[str, int]]) -> dict[str, Any]:
     """Run the patch apart on (text, expected) pairs: its `rubric` and its `rewards`. Raises InputError."""
-    words = [sys.executable, "-m", "course.exercises.patch", os.path.realpath(path)]
+    words = [sys.executable, "-m", "course.grading.patch", os.path.realpath(path)]
     try:
         done = subprocess.run(
             words,

@@ -1,6 +1,5 @@
-"""How every command speaks: errors in one line, tables, progress, and text whose hidden characters show."""
+"""What a command shows: tables, progress, numbers in words, and text whose hidden characters can be seen."""
 
-import os
 import re
 import shlex
 import sys
@@ -21,33 +20,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from course.files import InputError
-
-DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 PIPED_WIDTH = 160
 STAND_INS = "·→↵\u115f\u1160\u2800\u3164\uffa0"  # what stands for the unseen, and letters that show nothing
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
-
-
-def run_command(main: Callable[[], int | None]) -> None:
-    """Run a command's `main` and exit with its code; bad input becomes one line and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:  # a pipe on Windows would otherwise not take a π
-            reconfigure(encoding="utf-8", errors="backslashreplace")
-    try:
-        code = main()
-        sys.stdout.flush()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
-        code = INTERRUPTED
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = DONE
-    sys.exit(code or DONE)
 
 
 class PipedConsole(Console):

@@ -1,6 +1,6 @@
 """Draw the four diagrams of the course into `docs/diagrams/`.
 
-    python -m course.diagrams
+    python docs/diagrams/draw.py
 
 Tokens, scores and rates in them are real: the shipped tokenizer's, the scorer's, and those of the shipped rollouts.
 Goodhart's curve is that of data/measured/, made by course.policy.goodhart. Only the drift of a policy is schematic, and
@@ -15,13 +15,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from tokenizers import Tokenizer
 
-from course.bandit import DATASET, PACK
-from course.datasets import CompletionsFile, load_dataset
-from course.files import JsonLines, write_whole
-from course.measurement import measure
-from course.pictures import COLOURS, new_figure, png
+from course.core.command_line import run_command
+from course.core.datasets import CompletionsFile, load_dataset
+from course.core.display import console
+from course.core.figures import COLOURS, new_figure, png
+from course.core.files import JsonLines, write_whole
+from course.core.paths import DEV as DATASET
+from course.core.paths import PACK
+from course.core.scoring import measure
 from course.score import score
-from course.terminal import console, run_command
 
 TOKENIZER = Path(__file__).resolve().parents[1] / "data" / "policy" / "pi0" / "tokenizer.json"
 GOODHART = Path(__file__).resolve().parents[1] / "data" / "measured" / "goodhart_tolerant.jsonl"
@@ -161,7 +163,7 @@ def goodhart() -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m course.diagrams", description="Draw the diagrams of the course.")
+    parser = argparse.ArgumentParser(prog="python docs/diagrams/draw.py", description="Draw the diagrams of the course.")
     parser.add_argument("--out-dir", type=Path, default=Path("docs/diagrams"))
     args = parser.parse_args()
     dataset = load_dataset(DATASET)

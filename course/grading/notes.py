@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from course import score as scorer
-from course.exercises.exploits import EXPLOITS, judge, load_exploits
-from course.exercises.patch import PATCH, judge_patch
-from course.exercises.verdict import Verdict, missing, said_of, there, wrong
-from course.exercises.written import (
+from course.core.files import InputError, read_bytes, strict_json
+from course.core.runs import RESULTS, damage, load_manifest, load_results
+from course.grading.exploits import EXPLOITS, judge, load_exploits
+from course.grading.note_parser import (
     COMMENT,
     FIELD,
     code_blocks,
@@ -27,8 +27,8 @@ from course.exercises.written import (
     sections,
     sentence_words,
 )
-from course.files import InputError, read_bytes, strict_json
-from course.runs import RESULTS, damage, load_manifest, load_results
+from course.grading.patch import PATCH, judge_patch
+from course.grading.verdict import Verdict, missing, said_of, there, wrong
 from course.score import score
 
 LONGEST = 1_200  # words: two pages

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from course.exercises.faulty_scorers import faulty_scorer
-from course.exercises.instruments import INSTRUMENTS
-from course.exercises.written import read_toml, sentence_words
-from course.files import InputError, JsonLines
+from course.core.files import InputError, JsonLines
+from course.core.paths import ROOT
+from course.grading.mutants import faulty_scorer
+from course.grading.note_parser import read_toml, sentence_words
+from course.grading.public_verifiers import INSTRUMENTS
 from course.rubrics import RUBRICS
 from course.score import score
-from course.seal import ROOT
 
 FOLDER = ROOT / "data" / "kata"
 STRICT = "strict"

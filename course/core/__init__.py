@@ -1,0 +1,23 @@
+"""What the commands are built from: imported, never typed."""
+
+import importlib.util
+import sys
+
+
+def require(packages: tuple[str, ...], advice: str) -> None:
+    """Say in one line which packages are missing: a command that was typed ends, an import raises."""
+    missing = [name for name in packages if not importlib.util.find_spec(name)]
+    if not missing:
+        return
+    reason = f"{', '.join(missing)} not found{advice}"
+    if getattr(sys.modules["__main__"].__spec__, "name", "").split(".")[0] == "course":
+        print(f"error: {reason}", file=sys.stderr)
+        sys.exit(2)
+    raise ModuleNotFoundError(reason)
+
+
+require(
+    ("jinja2", "matplotlib", "msgspec", "numpy", "rich", "tokenizers"),
+    ". Activate the environment first: . .venv/bin/activate  (Windows: .venv\\Scripts\\activate);"
+    " if there is none yet, README.md says how to make it.",
+)

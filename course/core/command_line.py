@@ -1,0 +1,197 @@
+"""The command line: each option stands once, in the dataclass that carries its value; errors take one line.
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    steps: int = option(40, "updates of the policy", at_least=1)
+
+settings = parse("course.demo", "What the command does.", Settings)
+"""
+
+import argparse
+import dataclasses
+import math
+import os
+import sys
+from argparse import SUPPRESS
+from collections.abc import Callable, Container, Iterator
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, NoReturn, TypeVar, get_args, get_type_hints, overload
+
+from course.core.files import InputError
+from course.core.paths import DATA, ROOT
+
+DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+FROM_CHECKOUT = (
+    "the course runs from its checkout, where data/ lies beside course/: clone it and install it there with"
+    " `pip install -e .`. (`from course.score import score` works anywhere.)"
+)
+A, B = TypeVar("A"), TypeVar("B")
+
+
+class FoundError(Exception):
+    """A command found what it exists to find, and ends: the lines are printed, and the exit code is 1."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What the command line says of a field: its help, and the values that it takes."""
+
+    help: str
+    at_least: float | None
+    at_most: float | None
+    above: float | None
+    choices: tuple[str, ...]
+    metavar: str | None
+    positional: bool
+
+    def bounds(self) -> str:
+        """The bounds in words; empty where there are none."""
+        words = (("at least", self.at_least), ("above", self.above), ("at most", self.at_most))
+        return " and ".join(f"{word} {bound:g}" for word, bound in words if bound is not None)
+
+    def refusal(self, value: Any) -> str | None:
+        """Why a value is refused, or None."""
+        if self.choices and value not in self.choices:
+            return f"unknown: {value!r}; there are {', '.join(self.choices)}"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"a finite number, not {value}"
+        below = self.at_least is not None and value < self.at_least
+        not_above = self.above is not None and value <= self.above
+        if below or not_above or (self.at_most is not None and value > self.at_most):
+            return f"{self.bounds()}, not {value}"
+        return None
+
+
+def option(
+    default: Any = MISSING,
+    help: str = "",  # noqa: A002  (argparse's word for it)
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] = (),
+    metavar: str | None = None,
+    positional: bool = False,
+) -> Any:
+    """A dataclass field that is an option of the command line; without a default it is required."""
+    made = Option(help, at_least, at_most, above, choices, metavar, positional)
+    return dataclasses.field(default=default, metadata={"option": made})
+
+
+@overload
+def parse(command: str, about: str, first: A | type[A], /, *, hide: Container[str] = ()) -> A: ...
+@overload
+def parse(
+    command: str, about: str, first: A | type[A], second: B | type[B], /, *, hide: Container[str] = ()
+) -> tuple[A, B]: ...
+def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ()) -> Any:
+    """The settings that were typed: one dataclass for each target, which is a class or an instance with its defaults.
+
+    Fields made by `option` become options, those named in `hide` do not. A method `check` of a target is called when
+    all is read. Raises InputError.
+    """
+    parser = OneLineParser(prog=f"python -m {command}", description=about)
+    for target in targets:
+        for name, made, kind, default in options_of(target, hide):
+            add_option(parser, name, made, kind, default)
+    typed = vars(parser.parse_args())
+    results = []
+    for target in targets:
+        values = {name: typed[name] for name, *_ in options_of(target, hide)}
+        for name, made, kind, _ in options_of(target, hide):
+            if isinstance(values[name], list):
+                values[name] = tuple(values[name])
+            for value in values[name] if isinstance(values[name], tuple) else (values[name],):
+                reason = None if value is None or kind is bool else made.refusal(value)
+                if reason:
+                    raise InputError(made.metavar if made.positional else flag(name), reason)
+        result = target(**values) if isinstance(target, type) else dataclasses.replace(target, **values)
+        if hasattr(result, "check"):
+            result.check()
+        results.append(result)
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def options_of(target: Any, hide: Container[str]) -> Iterator[tuple[str, Option, Any, Any]]:
+    """The options of a dataclass, or of an instance of one: name, option, type, default. Inherited ones come last."""
+    made = target if isinstance(target, type) else type(target)
+    kinds, own = get_type_hints(made), vars(made).get("__annotations__", {})
+    for field in sorted(dataclasses.fields(target), key=lambda field: field.name not in own):
+        if "option" in field.metadata and field.name not in hide:
+            default = field.default if isinstance(target, type) else getattr(target, field.name)
+            yield field.name, field.metadata["option"], kinds[field.name], default
+
+
+def add_option(parser: argparse.ArgumentParser, name: str, made: Option, kind: Any, default: Any) -> None:
+    """One option or positional argument, its type taken from the field's."""
+    notes = [made.bounds()] if made.bounds() else []
+    if default not in (MISSING, None, False, ()):
+        notes.insert(0, f"default: {spelt(default)}")
+    words: dict[str, Any] = {
+        "help": f"{made.help} ({'; '.join(notes)})" if notes and made.help != SUPPRESS else made.help
+    }
+    many = get_args(kind) if getattr(kind, "__origin__", None) is tuple else None
+    if kind is bool:
+        words["action"] = "store_true"
+    else:
+        words["type"] = many[0] if many else next((one for one in get_args(kind) if one is not NoneType), kind)
+        words["metavar"] = made.metavar
+        if many:
+            words["nargs"] = "+" if default is MISSING or not made.positional else "*"
+    if made.positional:
+        if default is not MISSING:
+            words["default"] = default
+            words.setdefault("nargs", "?")
+        parser.add_argument(name, **words)
+    elif default is MISSING:
+        parser.add_argument(flag(name), required=True, **words)
+    else:
+        parser.add_argument(flag(name), default=default, **words)
+
+
+def flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def spelt(default: Any) -> str:
+    """A default as it would be typed, paths from the checkout's root on."""
+    if isinstance(default, tuple):
+        return " ".join(map(spelt, default))
+    if isinstance(default, Path):
+        return default.relative_to(ROOT).as_posix() if default.is_relative_to(ROOT) else str(default)
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors take one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(self.prog, f"{message}; --help explains every option")
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Run a command's `main` and exit with its code; bad input becomes one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:  # a pipe on Windows would otherwise not take a π
+            reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        if not DATA.is_dir():
+            raise InputError(ROOT, FROM_CHECKOUT)
+        code = main()
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = BAD_INPUT
+    except FoundError as error:
+        print(*error.args, sep="\n")
+        code = FOUND
+    except KeyboardInterrupt as error:
+        print(*(error.args or ("interrupted: nothing was written",)), sep="\n", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    sys.exit(code or DONE)

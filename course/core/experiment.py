@@ -1,0 +1,191 @@
+"""How an experiment is written down: the one way to a run.
+
+`save_experiment` is where every command that writes a run ends: golden gate, seal, looks at a holdout, run directory,
+manifest, picture. `SavedRun.close` prints the closing lines.
+"""
+
+import contextlib
+import datetime
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from course.core.command_line import option
+from course.core.datasets import Dataset
+from course.core.display import console, typed
+from course.core.files import InputError, to_pretty_json, write_whole
+from course.core.golden import GoldenReport, golden_gate
+from course.core.manifest import SUMMARY, Change, Circumstances, Manifest, PolicyRecord, load_manifest
+from course.core.paths import RUNS
+from course.core.runs import RunWriter, damage, earlier_looks
+from course.core.scoring import scorer_identity
+from course.core.seal import core_state
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of every command that writes a run."""
+
+    runs_dir: Path = option(RUNS, "where runs are kept")
+    change: str | None = option(None, "the single thing that was changed since --parent")
+    parent: Path | None = option(None, "the run that this one is to be compared with", metavar="RUN")
+    note: str | None = option(None, "a free remark for the manifest")
+
+    def check(self) -> None:
+        """Refuse a declaration that says nothing, before anything is measured. Raises InputError."""
+        declare(self.change, self.parent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions(RunOptions):
+    """The options of every command whose run has a picture."""
+
+    plot: Path | None = option(None, "write the picture here as well")
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run that was written: its folder, its manifest, its picture if it has one."""
+
+    folder: Path
+    manifest: Manifest
+    picture: Path | None
+
+    def close(self, following: str, *more: str) -> None:
+        """The closing lines: what to know, where the run is, what to look at, and what to type next."""
+        out = console()
+        looks = self.manifest.circumstances.earlier_looks_at_this_holdout
+        if looks is not None:
+            out.print(f"\n{looks_line(looks)}")
+        if not self.manifest.core.sealed:
+            out.print("\nThe seal on the core is broken (python -m course.seal says where). The run records it.")
+        out.print(f"\nRun written to {self.folder}{f'; look at {self.picture}' if self.picture else ''}")
+        for line in more:
+            out.print(line)
+        out.print(f"Next: {following.format(run=typed(self.folder))}")
+
+
+def save_experiment(
+    options: RunOptions,
+    *,
+    loop: str,
+    knob: str,
+    summary: Mapping[str, Any],
+    experiment: str | None = None,
+    files: Mapping[str, bytes] | None = None,
+    picture: bytes | None = None,
+    golden: GoldenReport | None = None,
+    looks_at: Dataset | None = None,
+    policy: PolicyRecord | None = None,
+    checkpoints: Mapping[str, Callable[[Path], str]] | None = None,
+    paths: Mapping[str, Path] | None = None,
+    seconds_of_learning: float | None = None,
+    writer: RunWriter | None = None,
+    **record: Any,
+) -> SavedRun:
+    """Write a run, whole or not at all. Raises FoundError where the scorer fails the golden gate, and InputError.
+
+    `record` holds further fields of the manifest (`settings`, or what `scoring.provenance` gives). `files` maps names
+    in the run to their bytes; `checkpoints` maps folders to functions that write them and return their hash; the
+    picture is named after the experiment. `writer` is a run already begun, for commands that write while they measure,
+    `golden` the report of a gate already passed. `looks_at` is a data set that was measured: if it is a holdout, the
+    looks at it are counted. `paths` says where `dataset` and `completions` were found.
+    """
+    golden = golden or golden_gate()
+    core, change = core_state(), declare(options.change, options.parent)
+    looks = None
+    if looks_at is not None and looks_at.split == "holdout":
+        looks = earlier_looks(looks_at.prompts_sha256, options.runs_dir)
+        if "prompts_sha256" not in record:
+            record["looked_at"] = [looks_at.prompts_sha256]
+    name = f"{experiment}.png"
+    if picture is not None and isinstance(options, PictureOptions) and options.plot:
+        write_whole(options.plot, picture)
+    with writer or RunWriter(options.runs_dir) as run:
+        for file, data in {**(files or {}), **({} if picture is None else {name: picture})}.items():
+            run.write(file, data)
+        run.write(SUMMARY, to_pretty_json({"loop": loop, **summary}))
+        if policy is not None and checkpoints:
+            hashes = {folder: write(run.folder / folder) for folder, write in checkpoints.items()}
+            policy = PolicyRecord(start=policy.start, tokenizer=policy.tokenizer, checkpoints=hashes)
+        manifest = Manifest(
+            loop=loop,  # type: ignore[arg-type]  (checked when the manifest is written)
+            knob=knob,
+            experiment=experiment,
+            change=change,
+            note=options.note,
+            policy=policy,
+            scorer=scorer_identity(),
+            golden=golden.record(),
+            core=core,
+            files=run.hashes(),
+            circumstances=Circumstances(
+                **describe_machine(),
+                **{f"{kind}_path": str(path) for kind, path in (paths or {}).items()},
+                earlier_looks_at_this_holdout=looks,
+                seconds_of_learning=seconds_of_learning,
+            ),
+            **record,
+        )
+        folder = run.finish(manifest)
+    return SavedRun(folder, manifest, None if picture is None else folder / name)
+
+
+def declare(change: str | None, parent: Path | None) -> Change | None:
+    """The single declared change since the parent run, as a manifest holds it. Raises InputError."""
+    if change is None and parent is None:
+        return None
+    if change is None or parent is None or not change.strip():
+        raise InputError("--change and --parent", "they go together: what was changed, and since which run")
+    found = damage(parent)
+    if found:
+        raise InputError(parent, f"the parent run is damaged: {found[0]}")
+    return Change(declared=change, parent=parent.name, parent_seal=load_manifest(parent).seal)
+
+
+def looks_line(looks: int) -> str:
+    """What is said to someone who looks at a holdout."""
+    known = f"This is a holdout. Earlier looks at it, as far as this runs folder knows: {looks}."
+    warning = "Each look invites tuning on it; a holdout that guided a choice is a second dev set."
+    return f"{known}\n{warning}" if looks else known
+
+
+def describe_machine() -> dict[str, Any]:
+    """What varies between runs of the same inputs: time, machine, versions, commit."""
+    names = ("msgspec", "numpy", "tokenizers", "torch")
+    versions = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return {
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        **describe_commit(),
+    }
+
+
+def describe_commit() -> dict[str, Any]:
+    """Commit of the working tree around this file, and whether it was clean; both None outside of git."""
+
+    def git(*words: str) -> str:
+        folder = Path(__file__).parent
+        return subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD").strip(),
+            "tree_clean": not git("status", "--porcelain", "--untracked-files=no"),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "tree_clean": None}

@@ -1,0 +1,188 @@
+"""What `manifest.json` holds: what a run was made of, by which instrument, and under which circumstances.
+
+The manifest is written last: a folder without one is no run. It holds the hash of every other file, and `seal`, the
+hash of itself, so a change of any one byte shows. (A seal shows damage and carelessness. It is no signature: whoever
+rewrites results, hashes and seal alike forges a run, and then only the original completions can tell.)
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from course.core.datasets import Sampling
+from course.core.files import InputError, read_bytes, sha256, strict_json, to_pretty_json
+
+MANIFEST, RESULTS, SUMMARY = "manifest.json", "results.jsonl", "summary.json"
+FORMAT = 1
+
+
+class Record(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
+    """An object of the manifest: what it does not know it refuses; what is None is left out of the file."""
+
+
+class Change(Record):
+    """The single declared change since another run, the parent."""
+
+    declared: str
+    parent: str
+    parent_seal: str
+
+
+class ScorerRecord(Record):
+    """Which instrument: the version of its spec, and the hash of its source."""
+
+    spec_version: str
+    sha256: str
+
+
+class CoreRecord(Record):
+    """Whether the core was as it was sealed, its hash, and a line for each file that was not."""
+
+    sealed: bool
+    sha256: str
+    broken: list[str]
+
+
+class GoldenRecord(Record):
+    """What the golden gate found: the hash of the course's cases, and counts. `yours` are the student's cases."""
+
+    sha256: str
+    cases: int
+    yours: int
+    false_positives: int
+    false_negatives: int
+    wrong_codes: int
+    crashes: int
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """How often each kind of error was found."""
+        kinds = ("false_positives", "false_negatives", "wrong_codes", "crashes")
+        return {kind: getattr(self, kind) for kind in kinds}
+
+
+class FileRecord(Record):
+    """A file by its name, its hash and, for a data set, its split."""
+
+    sha256: str
+    name: str | None = None
+    split: str | None = None
+
+
+class PolicyRecord(Record):
+    """Which policy was sampled (name and hashes); or from which one learning began, and what it left behind."""
+
+    name: str | None = None
+    sha256: str | None = None
+    tokenizer_sha256: str | None = None
+    start: str | None = None
+    tokenizer: str | None = None
+    checkpoints: dict[str, str] = msgspec.field(default_factory=dict)  # folder in the run -> hash
+
+
+class SelectionRecord(Record):
+    """How the completions of Loop B were chosen: hash of the rule, samples to choose from, the selecting rubric."""
+
+    rule: str
+    n: int
+    select_with: str
+
+
+class Circumstances(Record):
+    """What varies from run to run of the same inputs."""
+
+    time: str
+    host: str
+    platform: str
+    python: str
+    versions: dict[str, str]
+    command: str
+    commit: str | None = None
+    tree_clean: bool | None = None
+    dataset_path: str | None = None
+    completions_path: str | None = None
+    earlier_looks_at_this_holdout: int | None = None
+    seconds_of_learning: float | None = None
+
+
+class Manifest(Record, kw_only=True):
+    """The whole of `manifest.json`."""
+
+    format: Literal[1] = msgspec.field(default=1)
+    loop: Literal["A", "B", "C", "B and C"]
+    knob: str
+    experiment: str | None = None  # None: a plain evaluation
+    change: Change | None = None
+    note: str | None = None
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    dataset: FileRecord | None = None
+    prompts_sha256: str | None = None
+    completions: FileRecord | None = None
+    policy: PolicyRecord | None = None
+    sampling: Sampling | None = None
+    selection: SelectionRecord | None = None
+    data: dict[str, FileRecord] = msgspec.field(default_factory=dict)
+    looked_at: list[str] = msgspec.field(default_factory=list)  # prompts of a holdout that was measured on the way
+    scorer: ScorerRecord
+    golden: GoldenRecord | None = None
+    core: CoreRecord
+    files: dict[Annotated[str, msgspec.Meta(min_length=1)], str]
+    circumstances: Circumstances
+    seal: str = ""
+
+    @property
+    def has_results(self) -> bool:
+        """Does the run hold scored completions?"""
+        return RESULTS in self.files
+
+
+def is_run(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file()
+
+
+def load_manifest(run: Path) -> Manifest:
+    """The manifest of a run. Raises InputError if this is no run, or if its manifest is not one."""
+    data = manifest_bytes(run)
+    try:
+        stored = strict_json(data)
+        if not isinstance(stored, dict) or stored.get("format") != FORMAT:
+            raise ValueError(f"not a manifest of format {FORMAT}")
+        manifest = msgspec.convert(stored, Manifest)
+    except ValueError as error:  # msgspec's errors are ValueErrors
+        raise InputError(run / MANIFEST, str(error)) from None
+    if manifest.has_results and not (manifest.dataset and manifest.prompts_sha256 and manifest.completions):
+        raise InputError(run / MANIFEST, f"it holds {RESULTS}, but not of which data set and completions")
+    return manifest
+
+
+def manifest_bytes(run: Path) -> bytes:
+    """The manifest as it stands on disk. Raises InputError if this is no run."""
+    if not run.is_dir():
+        raise InputError(run, "no such run")
+    if not is_run(run):
+        raise InputError(run, f"not a run: it has no {MANIFEST}")
+    return read_bytes(run / MANIFEST)
+
+
+def sealed_bytes(body: dict[str, Any]) -> bytes:
+    """The bytes of `manifest.json`: the body, and last the hash of all that stands before it."""
+    return to_pretty_json({**body, "seal": sha256(to_pretty_json(body))})
+
+
+def manifest_file(manifest: Manifest) -> bytes:
+    """The bytes of a manifest, sealed. Raises ValueError for one that could not be loaded again."""
+    body = msgspec.to_builtins(manifest)
+    body = {"format": FORMAT, **{key: value for key, value in body.items() if key not in ("format", "seal")}}
+    msgspec.convert(body, Manifest)
+    return sealed_bytes(body)
+
+
+def has_whole_seal(run: Path) -> bool:
+    """Is every byte of the manifest as it was sealed? Raises InputError if it cannot be read."""
+    data = manifest_bytes(run)
+    try:
+        stored = strict_json(data)
+    except ValueError as error:
+        raise InputError(run / MANIFEST, str(error)) from None
+    return isinstance(stored, dict) and data == sealed_bytes({key: stored[key] for key in stored if key != "seal"})

@@ -1,0 +1,1 @@
+"""What the experiments on π0 are built from: imported, never typed."""
