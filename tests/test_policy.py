@@ -1,8 +1,9 @@
 """The policy π0: the field's own architecture, honestly pre-trained, sampled the same way each time."""
 
-import io
 import json
 import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,20 @@ import pytest
 import scipy.stats
 import torch
 import transformers
-from rich.console import Console
-from rich.progress import Progress
 
+from course.core.datasets import load_dataset, load_sidecar
 from course.core.files import sha256_file
 from course.core.paths import PI0
-from course.datasets import generate, load_dataset, load_sidecar
+from course.datasets import generate
 from course.policy import pretrain
 from course.policy.core import tokenizer as bpe
-from course.policy.core.model import Config, Policy
+from course.policy.core.model import Config, Places, Policy
 from course.policy.core.sampling import (
+    Prompts,
     checkpoint_sha256,
     completion_texts,
-    left_padded,
     sample_completions,
+    sample_nucleus,
     sample_token,
     uniform_numbers,
 )
@@ -58,15 +59,18 @@ def test_same_logits_as_transformers(pi0: Policy, oracle: Any, prompts: list[lis
         for row in prompts:
             ids = torch.tensor([row])
             assert torch.allclose(pi0(ids), oracle(ids).logits, atol=1e-4)
-        ids, padding = left_padded(prompts, 0)
-        assert len(set(padding.tolist())) > 1
-        mask = torch.arange(ids.shape[1])[None] >= padding[:, None]
-        theirs = oracle(ids, attention_mask=mask.long()).logits
-        assert torch.allclose(pi0(ids, padding)[mask], theirs[mask], atol=1e-4)
+        padded = Prompts.of(prompts)
+        assert len(set(padded.lengths.tolist())) > 1
+        mask = torch.arange(padded.ids.shape[1])[None] < padded.lengths[:, None]
+        theirs = oracle(padded.ids, attention_mask=mask.long()).logits
+        places = padded.places_with(1, 0)
+        ours = pi0.logits(pi0.hidden(padded.ids.flatten()[places.of_token], places))
+        assert torch.allclose(ours, theirs[mask], atol=1e-4)
 
 
 def test_same_greedy_completions_as_transformers(pi0: Policy, oracle: Any, prompts: list[list[int]]) -> None:
-    ours = continue_prompts(pi0, prompts, torch.zeros(len(prompts), 16), 0.0, 1.0, 0)
+    greedy = partial(sample_nucleus, temperature=0.0, top_p=1.0)
+    ours = continue_prompts(pi0, Prompts.of(prompts), torch.zeros(len(prompts), 16), 0, greedy)
     for row, said in zip(prompts, ours.tolist(), strict=True):
         theirs = oracle.generate(
             torch.tensor([row]), attention_mask=torch.ones(1, len(row)), max_new_tokens=16, do_sample=False
@@ -92,28 +96,44 @@ def test_every_digit_is_a_token_of_its_own() -> None:
 
 
 def test_the_cache_changes_nothing(pi0: Policy, prompts: list[list[int]]) -> None:
-    ids, padding = left_padded(prompts, 0)
-    cache = pi0.new_cache(len(prompts), ids.shape[1])
+    """Two samples behind each prompt, read at once and token by token: the same logits."""
+    padded, rng = Prompts.of(prompts), np.random.default_rng(0)
+    p, t = padded.ids.shape
+    ids = torch.from_numpy(rng.integers(2, 400, size=(p, 2, 5)))
+    real = torch.arange(5) < torch.from_numpy(rng.integers(1, 6, size=(p, 2)))[..., None]
+    whole = padded.places_with(2, 5, real)
+    tokens = torch.cat((padded.ids, ids.transpose(1, 2).flatten(1)), dim=1).flatten()[whole.of_token]
+    cache = pi0.new_cache(p, t + 10)
     with torch.no_grad():
-        whole = pi0(ids, padding)
-        first = pi0(ids[:, :-3], padding, 0, cache)
-        rest = [pi0(ids[:, t : t + 1], padding, t, cache) for t in range(ids.shape[1] - 3, ids.shape[1])]
-    real = torch.arange(ids.shape[1])[None] >= padding[:, None]
-    assert torch.allclose(torch.cat([first, *rest], dim=1)[real], whole[real], atol=1e-4)
+        expected = (
+            torch.zeros(p * (t + 10), 128).index_copy(0, whole.of_token, pi0.hidden(tokens, whole)).view(p, -1, 128)
+        )
+        reading = replace(padded.places_with(2, 0), cache=cache[..., :t, :])
+        pi0.hidden(padded.ids.flatten()[reading.of_token], reading)
+        for step in range(5):
+            going = real[:, :, step].flatten().nonzero().squeeze(1)
+            first, last = t + 2 * step, t + 2 * step + 2
+            position = padded.lengths[going // 2] + step
+            newest = Places(p, 2, going, position, whole.sees[:, :, first:last, :last], cache[..., :last, :])
+            found = pi0.hidden(ids[:, :, step].flatten()[going], newest)
+            assert torch.allclose(found, expected[:, first:last].flatten(0, 1)[going], atol=1e-4)
 
 
-def test_choose_draws_from_the_distribution_that_it_is_given() -> None:
+def test_sampling_draws_from_the_distribution_that_it_is_given() -> None:
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0]).repeat(40_000, 1)
     uniform = torch.from_numpy(np.random.default_rng(0).random(40_000))
     for temperature, top_p in ((1.0, 1.0), (0.5, 1.0), (1.0, 0.8)):
         p = (logits[0].double() / temperature).softmax(-1).numpy()
         kept = np.where(np.cumsum(p) - p < top_p, p, 0)
-        drawn = np.bincount(sample_token(logits, temperature, top_p, uniform).numpy(), minlength=4)
+        drawn = np.bincount(sample_nucleus(logits, uniform, temperature, top_p).numpy(), minlength=4)
         expected = 40_000 * kept / kept.sum()
         assert (drawn[expected == 0] == 0).all()
         assert scipy.stats.chisquare(drawn[expected > 0], expected[expected > 0]).pvalue > 1e-3
-    assert sample_token(logits[:1], 0.0, 1.0, uniform[:1]).item() == 0
-    assert sample_token(logits[:1], 1.0, 1.0, torch.tensor([1 - 1e-16])).item() == 3
+    drawn = np.bincount(sample_token(logits, uniform).numpy(), minlength=4)
+    assert scipy.stats.chisquare(drawn, 40_000 * logits[0].double().softmax(-1).numpy()).pvalue > 1e-3
+    assert sample_nucleus(logits[:1], uniform[:1], 0.0, 1.0).item() == 0
+    for choose in (sample_token, partial(sample_nucleus, temperature=1.0, top_p=1.0)):
+        assert choose(logits[:1], torch.tensor([1 - 1e-16])).item() == 3
 
 
 def test_random_streams_are_their_own() -> None:
@@ -160,12 +180,12 @@ def test_the_frozen_rollouts_are_what_pi0_says(command: Command, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--n", 0), "--n: at least one sample"),
-        (("--temperature", -1), "--temperature: a number, zero or more"),
-        (("--temperature", "nan"), "--temperature: a number, zero or more"),
-        (("--temperature", "inf"), "--temperature: a number, zero or more"),
-        (("--top-p", 0), "--top-p: more than 0, at most 1"),
-        (("--top-p", 1.5), "--top-p: more than 0, at most 1"),
+        (("--n", 0), "--n: at least 1, not 0"),
+        (("--temperature", -1), "--temperature: at least 0, not -1.0"),
+        (("--temperature", "nan"), "--temperature: a finite number, not nan"),
+        (("--temperature", "inf"), "--temperature: a finite number, not inf"),
+        (("--top-p", 0), "--top-p: above 0 and at most 1, not 0.0"),
+        (("--top-p", 1.5), "--top-p: above 0 and at most 1, not 1.5"),
         (("--policy", "nowhere"), "nowhere: not a checkpoint: No such file or directory"),
         (("--dataset", "nowhere"), "nowhere: No such file or directory"),
     ],
@@ -229,37 +249,32 @@ def test_the_mixture_is_what_it_says() -> None:
     assert sum(right) / len(right) == pytest.approx(1 - pretrain.WRONG_ANSWERS, abs=0.02)
 
 
-def quiet() -> Progress:
-    return Progress(console=Console(file=io.StringIO()))
+class StopError(Exception):
+    pass
+
+
+def stop_at_six(step: float) -> None:
+    """Stands for Ctrl-C after the sixth step."""
+    if step == 6:
+        raise StopError
 
 
 def test_pre_training_learns_and_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrain, "SAVE_EVERY", 4)
     monkeypatch.setattr(pretrain, "WARM_UP", 2)
     monkeypatch.setattr(pretrain, "TOKENIZER_TEXTS", 300)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    loss = pretrain.pretrain(3, 8, 16, whole, tmp_path / "whole.pt", quiet())
+    whole, parts = (
+        pretrain.Settings(out=tmp_path / name, state=tmp_path / f"{name}.pt", steps=8, batch=16, seed=3)
+        for name in ("whole", "parts")
+    )
+    loss = pretrain.pretrain(whole)
     assert loss < 5.5, "untrained, the loss is ln(468) = 6.1"
-
-    class StopError(Exception):
-        pass
-
-    real, calls = pretrain.texts_of_step, []
-
-    def stopping(seed: int, step: int, size: int) -> list[tuple[generate.Problem, str, str]]:
-        calls.append(step)
-        if step == 6:
-            raise StopError
-        return real(seed, step, size)
-
-    monkeypatch.setattr(pretrain, "texts_of_step", stopping)
     with pytest.raises(StopError):
-        pretrain.pretrain(3, 8, 16, parts, tmp_path / "parts.pt", quiet())
-    assert not parts.exists()
-    monkeypatch.setattr(pretrain, "texts_of_step", real)
-    assert pretrain.pretrain(3, 8, 16, parts, tmp_path / "parts.pt", quiet()) == loss
+        pretrain.pretrain(parts, stop_at_six)
+    assert not parts.out.exists()
+    assert pretrain.pretrain(parts) == loss
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
-        assert sha256_file(whole / name) == sha256_file(parts / name)
+        assert sha256_file(whole.out / name) == sha256_file(parts.out / name)
 
 
 def test_the_loss_is_the_mean_over_the_completions_tokens(pi0: Policy) -> None:

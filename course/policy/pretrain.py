@@ -11,22 +11,25 @@ What it simplifies: a real base model gets its mixture of styles from the web; h
 The batch of step s depends on the seed and s alone, so a run that was stopped goes on where it was.
 """
 
-import argparse
 import math
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from course.core.command_line import run_command
+from course.core.command_line import option, parse, run_command
+from course.core.display import progress
+from course.core.paths import PI0, RUNS
 from course.datasets.generate import Problem, draw, wording
 from course.policy.core import tokenizer as bpe
 from course.policy.core.model import Config, Policy
+from course.policy.core.resume import load_state, save_state
 
 SEED = 2026
 STEPS = 3000
@@ -115,40 +118,41 @@ def learning_rate(step: int, steps: int) -> float:
     return LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / max(1, steps - WARM_UP)))
 
 
-def pretrain(seed: int, steps: int, batch: int, out: Path, state_file: Path, progress: Progress) -> float:
-    """Train and write the checkpoint folder; returns the last step's loss. Goes on from `state_file` if it is there."""
-    torch.manual_seed(seed)
-    tokenizer = bpe.train(text for _, *pair in texts_of_step(seed, -1, TOKENIZER_TEXTS) for text in pair)
+@dataclass(frozen=True)
+class Settings:
+    out: Path = option(PI0, "the checkpoint folder to write")
+    state: Path = option(RUNS / "pretrain" / "state.pt", "where a stopped run goes on from")
+    steps: int = option(STEPS, "updates of the policy", at_least=1)
+    batch: int = option(BATCH, "texts of each step", at_least=1)
+    seed: int = option(SEED, "of every random number", at_least=0)
+    merged_digits: bool = option(False, "only write the tokenizer that merges digits")
+
+
+def pretrain(settings: Settings, show: Callable[[float], Any] = lambda step: None) -> float:
+    """Train and write the checkpoint folder. Returns the last step's loss. Goes on from `settings.state`, if there."""
+    torch.manual_seed(settings.seed)
+    texts = texts_of_step(settings.seed, -1, TOKENIZER_TEXTS)
+    tokenizer = bpe.train(text for _, *pair in texts for text in pair)
     policy = Policy(Config(vocab_size=tokenizer.get_vocab_size()))
     decayed = [p for p in policy.parameters() if p.dim() == 2]
     others = [p for p in policy.parameters() if p.dim() != 2]
     groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95))
-    first = 0
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        policy.load_state_dict(state["policy"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
-    bar = progress.add_task("pre-training", total=steps, completed=first)
+    first = (load_state(settings.state, policy, optimizer) or {"step": 0})["step"]
     loss = torch.tensor(float("nan"))
-    for step in range(first, steps):
+    for step in range(first, settings.steps):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps)
-        loss = loss_of(policy, *batch_of(tokenizer, texts_of_step(seed, step, batch)))
+            group["lr"] = learning_rate(step, settings.steps)
+        loss = loss_of(policy, *batch_of(tokenizer, texts_of_step(settings.seed, step, settings.batch)))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
         optimizer.step()
-        progress.update(bar, advance=1, description=f"pre-training, loss {loss.item():.3f}")
+        show(step + 1)
         if (step + 1) % SAVE_EVERY == 0:
-            state_file.parent.mkdir(parents=True, exist_ok=True)
-            aside = state_file.with_suffix(".tmp")
-            state = {"policy": policy.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            torch.save(state, aside)
-            aside.replace(state_file)
-    policy.save(out, bpe.special_id(tokenizer, bpe.END))
-    tokenizer.save(str(out / "tokenizer.json"))
+            save_state(settings.state, policy, optimizer, step=step + 1)
+    policy.save(settings.out, bpe.special_id(tokenizer, bpe.END))
+    tokenizer.save(str(settings.out / "tokenizer.json"))
     return loss.item()
 
 
@@ -159,28 +163,13 @@ def merged_digits_tokenizer() -> Tokenizer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m course.policy.pretrain", description="Pre-train the policy π0.")
-    parser.add_argument("--out", type=Path, default=Path("data/policy/pi0"), help="the checkpoint folder to write")
-    parser.add_argument(
-        "--state", type=Path, default=Path("runs/pretrain/state.pt"), help="where a stopped run goes on from"
-    )
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--batch", type=int, default=BATCH)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--merged-digits", action="store_true", help="only write the tokenizer that merges digits")
-    args = parser.parse_args()
-    if args.merged_digits:
-        merged_digits_tokenizer().save(str(args.out / "tokenizer.json"))
+    settings = parse("course.policy.pretrain", "Pre-train the policy π0.", Settings)
+    if settings.merged_digits:
+        merged_digits_tokenizer().save(str(settings.out / "tokenizer.json"))
         return
-    columns = (
-        TextColumn("{task.description}"),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as progress:
-        loss = pretrain(args.seed, args.steps, args.batch, args.out, args.state, progress)
-    print(f"loss of the last batch: {loss:.4f} nats a token; checkpoint in {args.out}")
+    with progress("pre-training", settings.steps) as show:
+        loss = pretrain(settings, show)
+    print(f"loss of the last batch: {loss:.4f} nats a token; checkpoint in {settings.out}")
 
 
 if __name__ == "__main__":

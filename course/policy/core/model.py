@@ -4,7 +4,8 @@ RMSNorm, rotary positions, SwiGLU, tied embedding; nothing else. The submodules 
 Hugging Face's `LlamaForCausalLM` uses, so `state_dict()` *is* the usual checkpoint layout and
 `transformers` loads it as it stands.
 
-Shapes: B sequences, T new tokens, S tokens so far (cache included), V vocabulary.
+Shapes: P rows of L places, of which M hold a real token. The real ones are packed, so that no padding is computed:
+attention alone looks at the rows. C hidden size, D its part in each head, V vocabulary.
 """
 
 import json
@@ -43,41 +44,59 @@ class RMSNorm(nn.Module):
         return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * self.weight
 
 
-def rotary(x: Tensor, start: int, theta: float) -> Tensor:
-    """Turn each pair of features by an angle that grows with position (Su et al. 2021). x: (B, heads, T, D)."""
-    half = x.shape[-1] // 2
-    frequency = theta ** (-torch.arange(half, dtype=torch.float32) / half)
-    angle = torch.arange(start, start + x.shape[-2])[:, None] * frequency
-    cos, sin = angle.cos(), angle.sin()
-    a, b = x[..., :half], x[..., half:]
+@dataclass(frozen=True)
+class Places:
+    """Where M packed tokens stand in P rows of L places, which of them each sees, and how far on each is.
+
+    `sees` is True where the token at a place (second to last axis) sees another (last axis); a place without a token
+    sees itself, because an empty row of attention would be a division of zero by zero.
+    """
+
+    rows: int  # P
+    length: int  # L
+    of_token: Tensor  # (M,), each below P * L
+    position: Tensor  # (M,), for the rotary embedding
+    sees: Tensor  # (P or 1, 1, L, L, or all places of a cache)
+    cache: Tensor | None = None  # (layers, 2, P, heads, places so far + L, D): these L come last
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """Packed heads (M, heads, D) at their places, zeros elsewhere: (P, heads, L, D)."""
+        whole = x.new_zeros(self.rows * self.length, *x.shape[1:]).index_copy(0, self.of_token, x)
+        return whole.view(self.rows, self.length, *x.shape[1:]).transpose(1, 2)
+
+    def pack(self, x: Tensor) -> Tensor:
+        """The inverse, with the heads side by side: (P, heads, L, D) to (M, heads * D)."""
+        # (Not by x[…], whose gradient is added up in an order that differs from time to time.)
+        return x.transpose(1, 2).reshape(self.rows * self.length, -1).index_select(0, self.of_token)
+
+
+def rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn each pair of features of x (M, heads, D) by its position's angle, (M, 1, D / 2) (Su et al. 2021)."""
+    a, b = x.chunk(2, dim=-1)
     return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
 
 
 class Attention(nn.Module):
-    """Causal self-attention. With a cache, the keys and values of earlier tokens are not computed again."""
+    """Self-attention of packed tokens. With a cache, keys and values of earlier tokens are not computed again."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         size = config.hidden_size
-        self.heads, self.theta = config.num_attention_heads, config.rope_theta
+        self.heads = config.num_attention_heads
         self.q_proj = nn.Linear(size, size, bias=False)
         self.k_proj = nn.Linear(size, size, bias=False)
         self.v_proj = nn.Linear(size, size, bias=False)
         self.o_proj = nn.Linear(size, size, bias=False)
 
-    def forward(self, x: Tensor, mask: Tensor, start: int, cache: Tensor | None) -> Tensor:
-        b, t, size = x.shape
-        q, k, v = (
-            proj(x).view(b, t, self.heads, size // self.heads).transpose(1, 2)
-            for proj in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        q, k = rotary(q, start, self.theta), rotary(k, start, self.theta)
-        if cache is not None:
-            cache[0, :, :, start : start + t] = k
-            cache[1, :, :, start : start + t] = v
-            k, v = cache[:, :, :, : start + t]
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        return self.o_proj(y.transpose(1, 2).reshape(b, t, size))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, places: Places, cos: Tensor, sin: Tensor, layer: int) -> Tensor:
+        q, k, v = (proj(x).unflatten(1, (self.heads, -1)) for proj in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (places.unpack(part) for part in (rotary(q, cos, sin), rotary(k, cos, sin), v))
+        if places.cache is not None:
+            cache = places.cache[layer]
+            cache[0, :, :, -places.length :], cache[1, :, :, -places.length :] = k, v
+            k, v = cache
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=places.sees)
+        return self.o_proj(places.pack(y))  # type: ignore[no-any-return]
 
 
 class SwiGLU(nn.Module):
@@ -103,8 +122,8 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = SwiGLU(config)
 
-    def forward(self, x: Tensor, mask: Tensor, start: int, cache: Tensor | None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), mask, start, cache)
+    def forward(self, x: Tensor, places: Places, cos: Tensor, sin: Tensor, layer: int) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), places, cos, sin, layer)
         return x + self.mlp(self.post_attention_layernorm(x))  # type: ignore[no-any-return]
 
 
@@ -134,37 +153,34 @@ class Policy(nn.Module):
                 )
                 nn.init.normal_(parameter, std=0.02 * scale)
 
-    def new_cache(self, sequences: int, length: int) -> list[Tensor]:
-        """Room for the keys and values of `length` tokens: per layer (2, B, heads, length, D)."""
+    def new_cache(self, rows: int, length: int) -> Tensor:
+        """Room for keys and values: (layers, 2, P, heads, L, D)."""
         c = self.config
-        shape = (2, sequences, c.num_attention_heads, length, c.hidden_size // c.num_attention_heads)
-        return [torch.zeros(shape) for _ in range(c.num_hidden_layers)]
+        heads = c.num_attention_heads
+        return torch.zeros(c.num_hidden_layers, 2, rows, heads, length, c.hidden_size // heads)
 
-    def forward(
-        self,
-        ids: Tensor,
-        padding: Tensor | None = None,
-        start: int = 0,
-        cache: list[Tensor] | None = None,
-        last: int = 0,
-    ) -> Tensor:
-        """Logits (B, T, V) for ids (B, T); of the last tokens alone, (B, last, V), where `last` says so.
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits (B, T, V) for whole sequences (B, T)."""
+        rows, length = ids.shape
+        position = torch.arange(length).repeat(rows)
+        sees = torch.ones(1, 1, length, length, dtype=torch.bool).tril()
+        places = Places(rows, length, torch.arange(rows * length), position, sees)
+        return self.logits(self.hidden(ids.flatten(), places)).view(rows, length, -1)
 
-        `padding` (B,) is the number of padding tokens at the *left* of each sequence. Rotary positions
-        are relative, so padding needs a mask and no shift. `start` is how many tokens the cache holds.
-        """
-        t = ids.shape[1]
-        query = torch.arange(start, start + t)[:, None]
-        key = torch.arange(start + t)[None, :]
-        mask = key <= query
-        if padding is not None:
-            # A padding token attends to itself alone: an empty row would be a division of zero by zero.
-            mask = mask & ((key >= padding[:, None, None]) | (key == query))
-            mask = mask[:, None]
-        x = self.model.embed_tokens(ids)
-        for number, layer in enumerate(self.model.layers):
-            x = layer(x, mask, start, None if cache is None else cache[number])
-        return F.linear(self.model.norm(x[:, -last:]), self.model.embed_tokens.weight)
+    def hidden(self, tokens: Tensor, places: Places) -> Tensor:
+        """The last layer's output (M, C) for packed tokens (M,)."""
+        c = self.config
+        half = c.hidden_size // c.num_attention_heads // 2
+        angle = places.position[:, None, None] * c.rope_theta ** (-torch.arange(half, dtype=torch.float32) / half)
+        cos, sin = angle.cos(), angle.sin()
+        x = self.model.embed_tokens(tokens)
+        for number, block in enumerate(self.model.layers):
+            x = block(x, places, cos, sin, number)
+        return self.model.norm(x)  # type: ignore[no-any-return]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Next-token logits (..., V) of the last layer's output (..., C)."""
+        return F.linear(hidden, self.model.embed_tokens.weight)
 
     def save(self, folder: Path, end_id: int) -> None:
         """Write `config.json` and `model.safetensors` as `transformers` expects them."""

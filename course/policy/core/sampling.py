@@ -6,6 +6,8 @@ completion does not depend on what else is sampled beside it, and the same seed 
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ from torch import Tensor
 
 from course.core.files import InputError, reason_of, sha256, sha256_file
 from course.policy.core import tokenizer as bpe
-from course.policy.core.model import Policy
+from course.policy.core.model import Places, Policy
 
 MAX_NEW_TOKENS = 16
 BATCH = 256
+Choose = Callable[[Tensor, Tensor], Tensor]
 
 
 def rng_for(*parts: object) -> np.random.Generator:
@@ -32,18 +35,53 @@ def uniform_numbers(seed: int, example_id: str, sample: int, count: int) -> np.n
     return rng_for(seed, sample, example_id).random(count)
 
 
-def left_padded(rows: Sequence[list[int]], padding_id: int) -> tuple[Tensor, Tensor]:
-    """Ids (B, T) with the rows flush right, and how many padding tokens each row got (B,)."""
-    length = max(map(len, rows))
-    ids = torch.tensor([[padding_id] * (length - len(row)) + row for row in rows])
-    return ids, torch.tensor([length - len(row) for row in rows])
+@dataclass(frozen=True)
+class Prompts:
+    """P prompts as rows of ids, padded at the right to T tokens."""
+
+    ids: Tensor  # (P, T)
+    lengths: Tensor  # (P,)
+
+    @classmethod
+    def of(cls, rows: Sequence[list[int]]) -> "Prompts":
+        length = max(map(len, rows))
+        return cls(torch.tensor([row + [0] * (length - len(row)) for row in rows]), torch.tensor([*map(len, rows)]))
+
+    def places_with(self, samples: int, tokens: int, real: Tensor | None = None) -> Places:
+        """The places of the prompts and, behind each, of S samples of N tokens, as `Places` of T + N * S.
+
+        Token t of sample s stands at T + t * S + s; it sees its prompt and the tokens of its own sample up to itself.
+        `real` (P, S, N) says which of them hold a token; without it only the prompts do.
+        """
+        (p, t), n = self.ids.shape, samples * tokens
+        place = torch.arange(t + n)
+        in_prompt = place < t
+        sample, step = (place - t) % samples, (place - t) // samples
+        is_real = torch.zeros(p, t + n, dtype=torch.bool)
+        is_real[:, :t] = place[:t] < self.lengths[:, None]
+        if real is not None:
+            is_real[:, t:] = real.transpose(1, 2).flatten(1)
+        earlier = place <= place[:, None]
+        same = in_prompt | (~in_prompt[:, None] & (sample == sample[:, None]))
+        sees = (earlier & same & (is_real | ~in_prompt)[:, None]) | (place == place[:, None])
+        position = torch.where(in_prompt, place, self.lengths[:, None] + step)
+        of_token = is_real.flatten().nonzero().squeeze(1)
+        return Places(p, t + n, of_token, position.flatten()[of_token], sees[:, None])
 
 
-def sample_token(logits: Tensor, temperature: float, top_p: float, uniform: Tensor) -> Tensor:
-    """The next token of each row. logits: (B, V); uniform: (B,) in [0, 1). Returns ids (B,).
+def sample_token(logits: Tensor, uniform: Tensor) -> Tensor:
+    """The next token of each row at temperature 1: the inverse of its cumulative distribution.
 
-    Temperature 0 is greedy. Otherwise the inverse of the cumulative distribution over the most probable
-    tokens, as many as it takes to reach `top_p` (nucleus sampling, Holtzman et al. 2020).
+    logits: (B, V); uniform: (B,) in [0, 1). Returns ids (B,).
+    """
+    cumulative = logits.double().softmax(-1).cumsum(-1)
+    return (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1)
+
+
+def sample_nucleus(logits: Tensor, uniform: Tensor, temperature: float, top_p: float) -> Tensor:
+    """The next token of each row, at any temperature (0 is greedy) and top_p. Shapes as `sample_token`.
+
+    Draws from the most probable tokens, as many as it takes to reach `top_p` (nucleus sampling, Holtzman et al. 2020).
     """
     if temperature == 0:
         return logits.argmax(-1)
@@ -55,36 +93,29 @@ def sample_token(logits: Tensor, temperature: float, top_p: float, uniform: Tens
 
 
 @torch.no_grad()
-def generate(
-    policy: Policy,
-    prompts: Sequence[list[int]],
-    uniform: Tensor,
-    temperature: float,
-    top_p: float,
-    end_id: int,
-) -> Tensor:
-    """Continue each prompt by as many tokens as `uniform` (B, N) has columns. Returns ids (B, N).
+def generate(policy: Policy, prompts: Prompts, uniform: Tensor, end_id: int, choose: Choose = sample_token) -> Tensor:
+    """Continue P prompts by up to N tokens each. Returns ids (B, N); after its end token a row holds end tokens only.
 
-    B may be a multiple of the number of prompts: so many samples of each, one prompt after the other. After its
-    end token a row holds end tokens only. With a cache each step computes one new token a row, and the samples of
-    a prompt share the reading of it.
+    B, the rows of `uniform` (B, N), is S times P: the samples of the first prompt, then those of the second, … A prompt
+    is read once for all its samples, and a sample that has ended is computed no further.
     """
-    ids, padding = left_padded(prompts, end_id)
-    length = ids.shape[1]
-    rows, steps = uniform.shape
-    samples = rows // len(prompts)
-    cache = policy.new_cache(len(prompts), length + steps)
-    chosen = torch.full((rows, steps), end_id)
-    ended = torch.zeros(rows, dtype=torch.bool)
-    logits = policy(ids, padding, 0, cache, last=1)[:, -1].repeat_interleave(samples, dim=0)
-    cache, padding = [layer.repeat_interleave(samples, dim=1) for layer in cache], padding.repeat_interleave(samples)
+    (p, t), (rows, steps) = prompts.ids.shape, uniform.shape
+    samples = rows // p
+    sees, cache = prompts.places_with(samples, steps).sees, policy.new_cache(p, t + steps * samples)
+    reading = replace(prompts.places_with(samples, 0), cache=cache[..., :t, :])
+    hidden = policy.hidden(prompts.ids.flatten()[reading.of_token], reading)
+    logits = policy.logits(hidden[prompts.lengths.cumsum(0) - 1]).repeat_interleave(samples, dim=0)
+    chosen, going = torch.full((rows, steps), end_id), torch.arange(rows)
     for step in range(steps):
-        token = sample_token(logits, temperature, top_p, uniform[:, step])
-        chosen[:, step] = torch.where(ended, end_id, token)
-        ended |= token == end_id
-        if ended.all() or step == steps - 1:
+        token = choose(logits, uniform[going, step])
+        chosen[going, step] = token
+        going, token = going[token != end_id], token[token != end_id]
+        if len(going) == 0 or step == steps - 1:
             break
-        logits = policy(chosen[:, step : step + 1], padding, length + step, cache)[:, -1]
+        first, last = t + step * samples, t + (step + 1) * samples
+        position = prompts.lengths[going // samples] + step
+        places = Places(p, samples, going, position, sees[:, :, first:last, :last], cache[..., :last, :])
+        logits = policy.logits(policy.hidden(token, places))
     return chosen
 
 
@@ -107,12 +138,13 @@ def sample_completions(
     """One completion for each (id, prompt, sample), in their order."""
     end_id = bpe.special_id(tokenizer, bpe.END)
     prompts = [bpe.encode_prompt(tokenizer, prompt) for _, prompt, _ in items]
+    choose = partial(sample_nucleus, temperature=temperature, top_p=top_p)
     order = sorted(range(len(items)), key=lambda i: len(prompts[i]))  # like lengths together: little padding
     texts = [""] * len(items)
     for first in range(0, len(order), BATCH):
         batch = order[first : first + BATCH]
         numbers = np.stack([uniform_numbers(seed, items[i][0], items[i][2], max_new_tokens) for i in batch])
-        ids = generate(policy, [prompts[i] for i in batch], torch.from_numpy(numbers), temperature, top_p, end_id)
+        ids = generate(policy, Prompts.of([prompts[i] for i in batch]), torch.from_numpy(numbers), end_id, choose)
         for i, text in zip(batch, completion_texts(tokenizer, ids, end_id), strict=True):
             texts[i] = text
         show(first + len(batch))

@@ -1,40 +1,32 @@
-"""The learner: its gradient, its estimates of the KL, and that what it saves changes nothing."""
+"""REINFORCE: its gradient, its estimates of the KL, and that what saves time changes no number."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from course.core.files import InputError
-from course.core.paths import PI0
+from course.core.paths import PI0, TRAIN
 from course.datasets import load_dataset
-from course.policy import learner
 from course.policy.core import tokenizer as bpe
+from course.policy.core.kl import k1, k3, kl_by_token, kl_from_reference
 from course.policy.core.model import Config, Policy
-from course.policy.core.sampling import generate, load_checkpoint, rng_for
+from course.policy.core.rollouts import Rollouts, distinct, logprobs, merge_duplicates, next_token_logprobs, roll_out
+from course.policy.core.sampling import Prompts, generate, load_checkpoint, rng_for
 from course.policy.reinforce import (
+    MAX_GRAD_NORM,
+    CollapsedError,
     DivergedError,
-    Rollouts,
     Settings,
     advantages,
-    distinct,
     gradient_step,
-    k1,
-    k3,
-    kl_by_token,
-    kl_from_reference,
     learn,
-    logprobs,
+    leash_penalty,
     loss_of,
-    next_token_logprobs,
-    roll_out,
     train_step,
 )
-from tests.conftest import DEV, ROOT
-
-TRAIN = ROOT / "data" / "datasets" / "math_train.jsonl"
+from tests.conftest import DEV
 
 
 def tiny_policy(seed: int, vocab: int = 5) -> Policy:
@@ -53,13 +45,10 @@ def all_completions(policy: Policy, length: int) -> Rollouts:
         for row in itertools.product(range(policy.config.vocab_size), repeat=length)
         if 0 not in row or not any(row[row.index(0) :])
     ]
-    said = torch.tensor(rows)
-    ends = (said == 0).int().cumsum(1)
-    completion_mask = ((ends == 0) | ((ends == 1) & (said == 0))).double()
-    prompt = torch.tensor([[3, 1]]).repeat(len(rows), 1)
-    return Rollouts(
-        torch.cat([prompt, said], dim=1), torch.zeros(len(rows), dtype=torch.long), completion_mask, [""] * len(rows)
-    )
+    completions = torch.tensor(rows)
+    ends = (completions == 0).int().cumsum(1)
+    mask = (ends == 0) | ((ends == 1) & (completions == 0))
+    return Rollouts(Prompts.of([[3, 1]]), torch.zeros(len(rows), dtype=torch.long), completions, mask, [""] * len(rows))
 
 
 def test_the_probabilities_of_all_completions_sum_to_one() -> None:
@@ -74,7 +63,8 @@ def test_the_loss_has_the_gradient_of_finite_differences() -> None:
     rollouts = all_completions(policy, 2)
     advantage = torch.randn(len(rollouts.texts), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     policy.zero_grad()
-    loss_of(logprobs(policy, rollouts), advantage).backward()  # type: ignore[no-untyped-call]
+    count = len(rollouts.texts)
+    loss_of(logprobs(policy, rollouts), advantage, count).backward()  # type: ignore[no-untyped-call]
     step = 1e-6
     for parameter in policy.parameters():
         flat, gradient = parameter.data.view(-1), parameter.grad.view(-1)  # type: ignore[union-attr]
@@ -84,7 +74,7 @@ def test_the_loss_has_the_gradient_of_finite_differences() -> None:
             for moved in (before + step, before - step):
                 flat[place] = moved
                 with torch.no_grad():
-                    values.append(loss_of(logprobs(policy, rollouts), advantage).item())
+                    values.append(loss_of(logprobs(policy, rollouts), advantage, count).item())
             flat[place] = before
             assert gradient[place].item() == pytest.approx((values[0] - values[1]) / (2 * step), abs=1e-6)
 
@@ -116,7 +106,8 @@ def test_the_kl_estimators_by_enumeration() -> None:
         assert by_token == pytest.approx(kl, abs=1e-9)
         assert (k3(ours, theirs) >= 0).all()
         ours, theirs = next_token_logprobs(policy, rollouts), next_token_logprobs(reference, rollouts)
-        exact = (p * (kl_by_token(ours, theirs) * rollouts.completion_mask).sum(dim=1)).sum().item()
+        row_of = rollouts.completion_mask.nonzero()[:, 0]
+        exact = (p[row_of] * kl_by_token(ours, theirs)).sum().item()
         assert exact == pytest.approx(kl, abs=1e-9), "the choice of each token averaged out"
 
 
@@ -144,54 +135,65 @@ def test_baselines() -> None:
     )
 
 
-def test_log_probs_ignore_padding_and_what_follows_the_end() -> None:
-    policy, tokenizer = load_checkpoint(PI0)
-    examples = list(load_dataset(DEV).examples.values())[:12]
-    rollouts = roll_out(policy, tokenizer, examples, 1, rng_for(1))
-    assert len(set(rollouts.padding.tolist())) > 1
+def naive_logprobs(policy: Policy, rollouts: Rollouts) -> torch.Tensor:
+    """log π of each sampled token, each sample read alone behind its prompt; 0 after the end token."""
+    rows = []
+    for prompt, completion, mask in zip(
+        rollouts.prompt_of.tolist(), rollouts.completions, rollouts.completion_mask, strict=True
+    ):
+        before = rollouts.prompts.ids[prompt, : rollouts.prompts.lengths[prompt]]
+        of_next = policy(torch.cat((before, completion))[None])[0].log_softmax(-1)[len(before) - 1 : -1]
+        rows.append(of_next.gather(1, completion[:, None]).squeeze(1) * mask)
+    return torch.stack(rows)
+
+
+def mixed_rollouts(policy: Policy) -> Rollouts:
+    """Samples of three prompts of different lengths, equal ones among them, and one prompt without any."""
+    rows = all_completions(policy, 3).rows([0, 30, 30, 41, 30, 0, 2, 2, 77])
+    prompts = Prompts.of([[3, 1], [2], [4, 4, 4, 1], [1, 2, 3]])
+    return replace(rows, prompts=prompts, prompt_of=torch.tensor([0, 0, 0, 0, 1, 1, 3, 3, 3]))
+
+
+def test_logprobs_are_those_of_each_sample_read_alone() -> None:
+    tiny = tiny_policy(6)
+    for policy, rollouts in ((tiny, mixed_rollouts(tiny)), (tiny, all_completions(tiny, 3))):
+        with torch.no_grad():
+            assert torch.allclose(logprobs(policy, rollouts), naive_logprobs(policy, rollouts), atol=1e-6)
+    pi0, tokenizer = load_checkpoint(PI0)
+    rollouts = roll_out(pi0, tokenizer, list(load_dataset(DEV).examples.values())[:12], 3, rng_for(1))
+    assert len(set(rollouts.prompts.lengths.tolist())) > 1
     with torch.no_grad():
-        together = logprobs(policy, rollouts)
-        for row, example in enumerate(examples):
-            prompt = rollouts.ids[row, rollouts.padding[row] : -16].tolist()
-            length = int(rollouts.completion_mask[row].sum())
-            alone = torch.tensor([[*prompt, *rollouts.ids[row, -16:].tolist()]])
-            logits = policy(alone)[0].log_softmax(-1)
-            for t in range(length):
-                token = alone[0, len(prompt) + t]
-                expected = logits[len(prompt) + t - 1, token].item()
-                assert together[row, t].item() == pytest.approx(expected, abs=1e-4), example["id"]
-            assert (together[row, length:] == 0).all()
+        assert torch.allclose(logprobs(pi0, rollouts), naive_logprobs(pi0, rollouts), atol=1e-4)
 
 
-def test_equal_samples_are_computed_once_and_idle_ones_left_out_without_changing_the_gradient() -> None:
+def test_merging_duplicates_changes_no_gradient() -> None:
     policy = tiny_policy(5)
-    every = all_completions(policy, 2)
-    rollouts = every.rows([0, 3, 3, 1, 3, 0, 2, 2])
-    advantage = torch.tensor([0.5, -0.2, -0.2, 0.0, 0.3, -0.4, 0.25, -0.25], dtype=torch.float64)
-    policy.zero_grad()
-    loss_of(logprobs(policy, rollouts), advantage).backward()  # type: ignore[no-untyped-call]
-    expected = [parameter.grad.clone() for parameter in policy.parameters() if parameter.grad is not None]
+    rollouts = mixed_rollouts(policy)
+    advantage = torch.tensor([0.5, -0.2, -0.2, 0.0, 0.3, -0.4, 0.25, -0.25, 0.1], dtype=torch.float64)
+    naive = -(advantage * naive_logprobs(policy, rollouts).sum(dim=1)).mean()
+    expected = torch.autograd.grad(naive, list(policy.parameters()))
 
-    firsts, of_sample = distinct(rollouts, samples=4)
-    assert firsts == [0, 1, 3, 4, 5, 6], "the same answer to another prompt is another"
-    assert of_sample.tolist() == [0, 1, 1, 2, 3, 4, 5, 5]
-    weight = torch.zeros(len(firsts), dtype=torch.float64).index_add(0, of_sample, advantage)
-    seen: list[int] = []
-    real = learner.logprobs
+    firsts, of_sample = distinct(rollouts)
+    assert firsts == [0, 1, 3, 4, 5, 6, 8], "the same answer to another prompt is another"
+    assert of_sample.tolist() == [0, 1, 1, 2, 3, 4, 5, 5, 6]
+    merged, weight = merge_duplicates(rollouts, advantage)
+    assert weight.tolist() == [0.5, -0.4, 0.3, -0.4, 0.1], "advantage zero, and two that cancel out, are left out"
+    loss = loss_of(logprobs(policy, merged), weight, len(advantage))
+    for ours, theirs in zip(torch.autograd.grad(loss, list(policy.parameters())), expected, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-9)
 
-    def counting(policy: Policy, some: Rollouts) -> torch.Tensor:
-        seen.append(len(some.texts))
-        return real(policy, some)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learner, "log_probs", counting)
-        gradient_step(policy, torch.optim.SGD(policy.parameters(), lr=0.0), rollouts.rows(firsts), weight, 8)
-    assert seen == [4], "advantage zero, and two that cancel out"
-    norm = torch.sqrt(sum((gradient.square().sum() for gradient in expected), torch.tensor(0.0))).item()
-    for parameter, gradient in zip(policy.parameters(), expected, strict=True):
-        assert parameter.grad is not None
-        clipped = gradient * min(1.0, learner.MAX_GRAD_NORM / (norm + 1e-6))
-        assert torch.allclose(parameter.grad, clipped, atol=1e-12)
+def test_a_gradient_step_clips_and_refuses_what_is_not_finite() -> None:
+    policy = tiny_policy(5)
+    rollouts = all_completions(policy, 2)
+    optimizer = torch.optim.SGD(policy.parameters(), lr=1.0)
+    before = torch.nn.utils.parameters_to_vector(policy.parameters()).clone()
+    norm = gradient_step(policy, optimizer, logprobs(policy, rollouts).sum())
+    moved = torch.nn.utils.parameters_to_vector(policy.parameters()) - before
+    assert norm > MAX_GRAD_NORM
+    assert moved.norm().item() == pytest.approx(MAX_GRAD_NORM, abs=1e-4)
+    with pytest.raises(DivergedError):
+        gradient_step(policy, optimizer, logprobs(policy, rollouts).sum() * torch.nan)
 
 
 def test_samples_that_share_the_reading_of_their_prompt_are_the_same_samples() -> None:
@@ -199,54 +201,54 @@ def test_samples_that_share_the_reading_of_their_prompt_are_the_same_samples() -
     examples = list(load_dataset(DEV).examples.values())[:9]
     prompts = [bpe.encode_prompt(tokenizer, example["prompt"]) for example in examples]
     uniform = torch.from_numpy(rng_for("shared").random((27, 16)))
-    together = generate(policy, prompts, uniform, 1.0, 1.0, 0)
-    apart = generate(policy, [prompt for prompt in prompts for _ in range(3)], uniform, 1.0, 1.0, 0)
+    together = generate(policy, Prompts.of(prompts), uniform, 0)
+    apart = generate(policy, Prompts.of([prompt for prompt in prompts for _ in range(3)]), uniform, 0)
     assert together.tolist() == apart.tolist()
 
 
-def weights_of_a_step(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> tuple[list[float], dict[str, float]]:
-    """What one step of π0 pushes, and what it reports."""
-    kept: list[float] = []
-
-    def keeping(policy: Policy, optimizer: Any, rollouts: Rollouts, weight: torch.Tensor, samples: int) -> float:
-        kept.extend(weight.tolist())
-        return 0.0
-
-    monkeypatch.setattr(learner, "gradient_step", keeping)
+def step_of_pi0(settings: Settings) -> tuple[torch.Tensor, dict[str, float]]:
+    """How one step moves the weights of a policy near π0, by plain gradient ascent, and what the step reports."""
     policy, tokenizer = load_checkpoint(PI0)
     reference = load_checkpoint(PI0)[0]
     with torch.no_grad():  # so that the leash has something to hold
         for parameter in policy.parameters():
             parameter.mul_(1.01)
     train = list(load_dataset(TRAIN).examples.values())
-    optimizer = torch.optim.Adam(policy.parameters())
-    return kept, train_step(policy, reference, optimizer, tokenizer, train, settings, 1)
+    before = torch.nn.utils.parameters_to_vector(policy.parameters()).detach().clone()
+    optimizer = torch.optim.SGD(policy.parameters(), lr=1.0)
+    row = train_step(policy, reference, optimizer, tokenizer, train, settings, 1)
+    return torch.nn.utils.parameters_to_vector(policy.parameters()).detach() - before, row
 
 
-def test_with_every_reward_flipped_every_push_is_turned_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    straight, seen = weights_of_a_step(monkeypatch, Settings(prompts=8))
-    flipped, also_seen = weights_of_a_step(monkeypatch, Settings(prompts=8, noise=1.0))
-    assert any(straight)
-    assert flipped == pytest.approx([-weight for weight in straight])
+def test_with_every_reward_flipped_every_push_is_turned_round() -> None:
+    straight, seen = step_of_pi0(Settings(prompts_per_step=8))
+    flipped, also_seen = step_of_pi0(Settings(prompts_per_step=8, reward_flip_rate=1.0))
+    assert straight.norm() > 0
+    assert torch.allclose(flipped, -straight, atol=1e-6)
     assert seen["reward"] == also_seen["reward"], "what was earned is reported, not what was told"
-    some, _ = weights_of_a_step(monkeypatch, Settings(prompts=8, noise=0.3))
-    assert some != straight
-    assert some == weights_of_a_step(monkeypatch, Settings(prompts=8, noise=0.3))[0], "the same flips each time"
+    some, _ = step_of_pi0(Settings(prompts_per_step=8, reward_flip_rate=0.3))
+    assert not torch.allclose(some, straight, atol=1e-6)
+    again, _ = step_of_pi0(Settings(prompts_per_step=8, reward_flip_rate=0.3))
+    assert torch.equal(some, again), "the same flips each time"
 
 
-def test_the_leash_lowers_the_reward_of_what_has_become_likelier(monkeypatch: pytest.MonkeyPatch) -> None:
-    free, _ = weights_of_a_step(monkeypatch, Settings(prompts=8))
-    leashed, seen = weights_of_a_step(monkeypatch, Settings(prompts=8, beta=0.5))
+def test_the_leash_lowers_the_reward_of_what_has_become_likelier() -> None:
+    policy, reference = tiny_policy(3), tiny_policy(4)
+    rollouts = mixed_rollouts(policy)
+    with torch.no_grad():
+        likelier = (naive_logprobs(policy, rollouts) - naive_logprobs(reference, rollouts)).sum(dim=1)
+    assert torch.allclose(leash_penalty(policy, reference, rollouts, 0.5), 0.5 * likelier, atol=1e-6)
+    free, _ = step_of_pi0(Settings(prompts_per_step=8))
+    leashed, seen = step_of_pi0(Settings(prompts_per_step=8, beta=0.5))
     assert seen["kl_penalty"] != 0
-    assert leashed != pytest.approx(free)
-    assert sum(leashed) == pytest.approx(0, abs=1e-5), "the prompt's own mean is still the baseline"
+    assert not torch.allclose(leashed, free, atol=1e-6)
 
 
-def test_a_policy_that_earns_nothing_any_more_has_diverged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_that_earns_nothing_any_more_has_collapsed(tmp_path: Path) -> None:
     """No NaN, only rubbish: a learning rate that is far too high."""
     train, dev = load_dataset(TRAIN), load_dataset(DEV)
-    settings = Settings(steps=60, prompts=4, samples=4, learning_rate=3.0, measure_every=2)
-    with pytest.raises(DivergedError, match="no sample has earned anything for 8 steps"):
+    settings = Settings(steps=60, prompts_per_step=4, samples_per_prompt=4, learning_rate=3.0, measure_every=2)
+    with pytest.raises(CollapsedError, match="for 8 steps"):
         learn(PI0, train, dev, settings, tmp_path / "state.pt", lambda state, measured: None)
     kept = torch.load(tmp_path / "state.pt", weights_only=True)
     assert kept["measured"][-1]["proxy"] > 0, "what is kept is good to go on from"
@@ -256,8 +258,3 @@ def test_random_streams_have_names() -> None:
     drawn = [rng_for(*name).random() for name in ((0, "step", 1), (0, "step", 2), (1, "step", 1), (0, "dev", 1))]
     assert len(set(drawn)) == 4
     assert rng_for(0, "step", 1).random() == drawn[0]
-
-
-def test_an_unknown_rubric_is_named() -> None:
-    with pytest.raises(InputError, match="unknown rubric 'nothing'; there are strict, anywhere"):
-        learner.scorer_of("nothing")
