@@ -1,86 +1,60 @@
-"""What does one step of the learner cost: beside a full batch, beside TRL's GRPOTrainer, and beside this machine?
+"""What does one step of the learner cost: beside the step that it was, beside TRL's GRPOTrainer, and this machine?
 
     python -m bench.learning                                               (make bench)
     python -m pip install -c constraints.txt -r bench/requirements.txt     (for the row of TRL)
 
 The same work in one process: π0, 32 prompts of 8 samples, at most 16 new tokens, reward by the strict scorer, one
-update by Adam. *Every row computed* is the step without its savings (see course/policy/learner.py). Operations are
-those of matrix products and attention; what the machine can do is measured by a product of two large matrices.
+update by Adam. Operations are those of matrix products and attention; what the machine can do is measured by a product
+of two large matrices.
 """
 
-import argparse
 import importlib.util
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from course.core.command_line import run_command
-from course.core.datasets import Example, load_dataset
+from bench.old_step import old_step
+from course.core.command_line import option, parse, run_command
+from course.core.datasets import load_dataset
 from course.core.display import console, table
-from course.core.paths import PI0
+from course.core.paths import PI0, TRAIN
 from course.policy.core import tokenizer as bpe
-from course.policy.core.sampling import MAX_NEW_TOKENS, load_checkpoint, rng_for
-from course.policy.reinforce import (
-    Settings,
-    advantages,
-    gradient_step,
-    prompts_of_step,
-    roll_out,
-    score_completions,
-    train_step,
-)
+from course.policy.core.sampling import MAX_NEW_TOKENS, load_checkpoint
+from course.policy.reinforce import Settings, prompts_of_step, train_step
 from course.score import score
 
-TRAIN = Path(__file__).resolve().parents[1] / "data" / "datasets" / "math_train.jsonl"
+OLD, OURS = "as it was before", "the learner's"
 SIZE = 2048  # of the matrices whose product tells what the machine can do
 
 
-def examples_of(step: int, settings: Settings) -> list[Example]:
-    """The prompts of a step, as the learner draws them."""
-    train = list(load_dataset(TRAIN).examples.values())
-    return prompts_of_step(train, settings, step)[0]
-
-
-def saving_steps(settings: Settings) -> Callable[[int], object]:
-    """The learner's own step."""
+def step_of(kind: str, settings: Settings) -> Callable[[int], object]:
+    """The learner's own step, or the one that it was, on a policy of its own."""
     policy, tokenizer = load_checkpoint(PI0)
     reference, _ = load_checkpoint(PI0)
-    optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
     train = list(load_dataset(TRAIN).examples.values())
-    return lambda step: train_step(policy, reference, optimizer, tokenizer, train, settings, step)
+    if kind == OLD:
+        adam = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
+        return lambda step: old_step(policy, adam, tokenizer, train, settings, step)
+    fused = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate, fused=True)
+    return lambda step: train_step(policy, reference, fused, tokenizer, train, settings, step)
 
 
-def full_steps(settings: Settings) -> Callable[[int], object]:
-    """The same step with every sample read and computed for itself."""
-    policy, tokenizer = load_checkpoint(PI0)
-    optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
-
-    def step(number: int) -> None:
-        examples = [example for example in examples_of(number, settings) for _ in range(settings.samples_per_prompt)]
-        rollouts = roll_out(policy, tokenizer, examples, 1, rng_for(settings.seed, "full", number))
-        rewards = torch.tensor([said.strict for said in score_completions(examples, rollouts.texts, "strict")])
-        weight = advantages(rewards, "prompt", settings.samples_per_prompt)
-        weight[weight == 0] = 1e-30  # too small to push, and not left out
-        gradient_step(policy, optimizer, rollouts, weight, len(examples))
-
-    return step
-
-
-def times_of(step: Callable[[int], object], steps: int) -> list[float]:
-    """Seconds of each step, after one that does not count."""
-    step(steps + 1)
-    found = []
-    for number in range(1, steps + 1):
-        start = time.perf_counter()
-        step(number)
-        found.append(time.perf_counter() - start)
-    return found
+def times_in_turn(kinds: dict[str, Callable[[int], object]], steps: int) -> dict[str, list[float]]:
+    """Seconds of each step of each kind, taken in turn, after one that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in kinds}
+    for number in range(steps + 1):
+        for name, step in kinds.items():
+            start = time.perf_counter()
+            step(number or steps + 1)
+            if number:
+                times[name].append(time.perf_counter() - start)
+    return times
 
 
 def operations_of(step: Callable[[int], object]) -> float:
@@ -110,7 +84,8 @@ def trl_times(settings: Settings, steps: int) -> list[float]:
     tokenizer = bpe.load(PI0)
     fast: Any = transformers.PreTrainedTokenizerFast
     processing = fast(tokenizer_object=tokenizer, eos_token=bpe.END, pad_token=bpe.END, padding_side="left")
-    examples = [e for number in range(1, steps + 3) for e in examples_of(number, settings)]
+    train = list(load_dataset(TRAIN).examples.values())
+    examples = [e for number in range(1, steps + 3) for e in prompts_of_step(train, settings, number)[0]]
     rows = [{"prompt": e["prompt"] + bpe.ANSWER, "expected_answer": e["expected_answer"]} for e in examples]
 
     def reward(completions: list[str], expected_answer: list[int], **_: Any) -> list[float]:
@@ -160,28 +135,29 @@ def trl_times(settings: Settings, steps: int) -> list[float]:
     return found[1:]
 
 
+@dataclass(frozen=True)
+class Options:
+    steps: int = option(12, "steps that are timed, from π0 on", at_least=1)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.learning", description="Time one step of the learner.")
-    parser.add_argument("--steps", type=int, default=12, help="steps that are timed, from π0 on")
-    args = parser.parse_args()
-    settings, out = Settings(), console()
+    options, settings, out = parse("bench.learning", "Time one step of the learner.", Options), Settings(), console()
     speed = machine_speed()
-    rows = table("step", ">median s", ">fastest", ">slowest", ">ours is", ">10⁹ operations", ">of the machine's speed")
-    kinds = {"the learner's": saving_steps, "every row computed": full_steps}
-    times = {name: times_of(kind(settings), args.steps) for name, kind in kinds.items()}
-    operations = {name: operations_of(kind(settings)) for name, kind in kinds.items()}
+    columns = (">median s", ">fastest", ">slowest", ">ours is", ">10⁹ operations", ">of the machine's speed")
+    rows = table("step", *columns)
+    times = times_in_turn({kind: step_of(kind, settings) for kind in (OLD, OURS)}, options.steps)
+    operations = {kind: operations_of(step_of(kind, settings)) for kind in (OLD, OURS)}
     if importlib.util.find_spec("trl"):
-        times["TRL's GRPOTrainer"] = trl_times(settings, args.steps)
-    ours = statistics.median(times["the learner's"])
+        times["TRL's GRPOTrainer"] = trl_times(settings, options.steps)
+    ours = statistics.median(times[OURS])
     for name, taken in times.items():
         median = statistics.median(taken)
         work = operations.get(name)
         counted = ("-", "-") if work is None else (f"{work / 1e9:.1f}", f"{100 * work / median / speed:.0f} %")
-        rows.add_row(
-            name, f"{median:.3f}", f"{min(taken):.3f}", f"{max(taken):.3f}", f"{median / ours:.1f} x", *counted
-        )
-    tokens = settings.prompts_per_step * settings.samples_per_prompt
-    out.print(f"{tokens} samples a step, {args.steps} steps from π0, {torch.get_num_threads()} threads")
+        seconds = f"{median:.3f}", f"{min(taken):.3f}", f"{max(taken):.3f}"
+        rows.add_row(name, *seconds, f"{median / ours:.1f} x", *counted)
+    samples = settings.prompts_per_step * settings.samples_per_prompt
+    out.print(f"{samples} samples a step, {options.steps} steps from π0, {torch.get_num_threads()} threads")
     out.print(f"This machine multiplies matrices at {speed / 1e9:.0f} · 10⁹ operations a second.\n")
     out.print(rows)
     if "TRL's GRPOTrainer" not in times:
