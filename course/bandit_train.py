@@ -12,22 +12,13 @@ What it simplifies: one prompt and five actions, so it learns in a hundred steps
 than there are atoms; the mechanism is the same, the speed is not.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from course.core.bandit import (
-    BASELINES,
-    RUNNING_RATE,
-    Bandit,
-    BanditOptions,
-    load_bandit,
-    reinforce,
-    softmax,
-    take_step,
-)
-from course.core.command_line import DONE, option, parse, run_command
+from course.core.bandit import BASELINES, Bandit, BanditOptions, Step, learn, load_bandit, reinforce, sampled_gradients
+from course.core.command_line import option, parse, run_command
 from course.core.display import console, notice, table, visible
 from course.core.experiment import save_experiment
 from course.core.figures import COLOURS, LINES, new_figure, png
@@ -37,6 +28,9 @@ ABLATION_SEEDS = 200
 ABLATION_BATCH = 8
 VARIANCE_DRAWS = 20_000
 SHOWN_LINES = 14
+LOG_FIELDS = (
+    "step", "action", "completion", "prob", "reward", "baseline", "advantage", "prob_after", "probs_after"
+)  # fmt: skip
 SIGN_LINE = "advantage > 0: better than the baseline, the sampled action is reinforced; < 0: worse, it is suppressed"
 
 
@@ -54,21 +48,6 @@ class Settings(BanditOptions):
 
 
 @dataclass(frozen=True)
-class Step:
-    """One sampled action and what it did. A batch of n samples gives n rows of the same step."""
-
-    step: int
-    action: int
-    completion: str
-    prob: float
-    reward: float
-    baseline: float
-    advantage: float
-    prob_after: float
-    probs_after: list[float]
-
-
-@dataclass(frozen=True)
 class Findings:
     """What was learned, and what the ablation measured. `curves` are by shift of the rewards, then by baseline."""
 
@@ -81,7 +60,8 @@ class Findings:
 def run(settings: Settings) -> Findings:
     """Learn once and keep the log; then repeat it over seeds for each baseline, with two scales of the rewards."""
     bandit = load_bandit(settings.dataset, settings.pack, settings.id)
-    rewards, log = bandit.rewards, train(bandit, settings)
+    rewards, size = bandit.rewards, (settings.steps, settings.learning_rate)
+    log = learn(bandit, *size, settings.seed, settings.batch, settings.baseline)
     curves = {up: {name: learning_curves(rewards, up, name, settings) for name in BASELINES} for up in (0.0, 1.0)}
     summary = {
         "mean_reward_before": float(rewards.mean()),
@@ -91,54 +71,12 @@ def run(settings: Settings) -> Findings:
     return Findings(bandit, log, curves, summary)
 
 
-def train(bandit: Bandit, settings: Settings) -> list[Step]:
-    """REINFORCE on the bandit; one row for each sample."""
-    how = (settings.steps, settings.learning_rate, [settings.seed], settings.batch, settings.baseline)
-    return [
-        Step(
-            step=number,
-            action=int(action),
-            completion=bandit.actions[action],
-            prob=float(update.probs[0, action]),
-            reward=float(reward),
-            baseline=float(update.baseline[0]),
-            advantage=float(advantage),
-            prob_after=float(update.probs_after[0, action]),
-            probs_after=update.probs_after[0].tolist(),
-        )
-        for number, update in enumerate(reinforce(bandit.rewards, *how), start=1)
-        for action, reward, advantage in zip(update.actions[0], update.rewards[0], update.advantages[0], strict=True)
-    ]
-
-
 def learning_curves(rewards: np.ndarray, raised: float, baseline: str, settings: Settings) -> np.ndarray:
     """The chance of the right action after 0, 1, … steps (seeds, steps + 1), with all rewards raised by a constant."""
     seeds = [(settings.seed, number) for number in range(ABLATION_SEEDS)]
     updates = reinforce(rewards + raised, settings.steps, settings.learning_rate, seeds, ABLATION_BATCH, baseline)
     start = np.full(ABLATION_SEEDS, rewards.mean())
     return np.stack([start, *(update.probs_after @ rewards for update in updates)], axis=1)
-
-
-def sampled_gradients(
-    theta: np.ndarray, rewards: np.ndarray, baseline: str, batch: int, draws: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Many independent estimates (draws, K) of the gradient at one policy theta (K,), each from a batch of samples.
-
-    The running baseline is a moving average of past rewards, here a settled one of the same policy; it is independent
-    of the batch, so the estimate stays unbiased. The batch mean holds each sample's own reward, which shrinks the
-    estimate by (n - 1) / n exactly.
-    """
-    probs = softmax(theta)
-    actions = rng.choice(len(probs), size=(draws, batch), p=probs)
-    if baseline == "none":
-        b = np.zeros(draws)
-    elif baseline == "running":
-        past = rewards[rng.choice(len(probs), size=(draws, 50), p=probs)]
-        weights = RUNNING_RATE * (1 - RUNNING_RATE) ** np.arange(50)
-        b = past @ (weights / weights.sum())
-    else:
-        b = rewards[actions].mean(axis=1)
-    return take_step(np.tile(theta, (draws, 1)), rewards, actions, b, learning_rate=0.0).gradient
 
 
 def variance_table(rewards: np.ndarray, seed: int) -> list[dict[str, Any]]:
@@ -230,7 +168,7 @@ def print_report(findings: Findings) -> None:
     )
 
 
-def main() -> int:
+def main() -> None:
     settings = parse("course.bandit_train", "Loop C: a tiny bandit learner.", Settings)
     findings = run(settings)
     recorded = {name: getattr(settings, name) for name in ("steps", "baseline", "batch", "learning_rate", "seed")}
@@ -243,13 +181,12 @@ def main() -> int:
         summary=findings.summary,
         files={
             "bandit_train_log.txt": ("\n".join(log_lines(findings)) + "\n").encode(),
-            "bandit_train_log.jsonl": to_json_lines(map(asdict, findings.log)),
+            "bandit_train_log.jsonl": to_json_lines(step.row(LOG_FIELDS) for step in findings.log),
         },
         picture=draw(findings),
     )
     print_report(findings)
     saved.close("python -m course.policy_gradient_demo --slow")
-    return DONE
 
 
 if __name__ == "__main__":

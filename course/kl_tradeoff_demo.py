@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from course.core.bandit import softmax
-from course.core.command_line import DONE, option, parse, run_command
+from course.core.command_line import option, parse, run_command
 from course.core.display import console, notice, table, visible
 from course.core.experiment import PictureOptions, save_experiment
 from course.core.figures import COLOURS, new_figure, png
@@ -192,7 +192,7 @@ def print_report(findings: Findings) -> None:
     )
 
 
-def main() -> int:
+def main() -> None:
     settings = parse("course.kl_tradeoff_demo", "Loop C: reward against KL from a reference.", Settings)
     findings = run(settings)
     betas = [row["beta"] for row in findings.sweep]
@@ -208,7 +208,6 @@ def main() -> int:
     )
     print_report(findings)
     saved.close("python -m course.select_or_learn")
-    return DONE
 
 
 if __name__ == "__main__":

@@ -14,14 +14,14 @@ terminal the predictions are read from a file, one line for each step.
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from course.core.bandit import Bandit, BanditOptions, load_bandit, reinforce
-from course.core.command_line import DONE, option, parse, run_command
+from course.core.bandit import Bandit, BanditOptions, Step, learn, load_bandit
+from course.core.command_line import option, parse, run_command
 from course.core.display import console, notice, table, visible
 from course.core.experiment import save_experiment
 from course.core.figures import COLOURS, new_figure, png
@@ -30,6 +30,10 @@ from course.core.golden import golden_gate
 from course.core.runs import RunWriter
 
 REASON_WORDS = 3  # that a prediction at the prompt needs after its direction
+LOG_FIELDS = (
+    "step", "theta", "probs", "action", "completion", "reward", "baseline", "advantage", "gradient", "theta_after",
+    "probs_after",
+)  # fmt: skip
 DIRECTIONS = ("up", "down", "same")
 SIGN_LINE = "The sign of the advantage: above zero the sampled action is reinforced, below zero it is suppressed."
 
@@ -50,37 +54,6 @@ class Settings(BanditOptions):
         if self.slow and not self.predictions and not sys.stdin.isatty():
             raise InputError("--slow", "there is no terminal to ask on: give a file with --predictions")
 
-    @property
-    def number_of_steps(self) -> int:
-        return self.steps or (5 if self.slow else 40)
-
-    @property
-    def baseline(self) -> str:
-        return "none" if self.no_baseline else "running"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One update, before and after. Lists have one entry for each action."""
-
-    step: int
-    theta: list[float]
-    probs: list[float]
-    action: int
-    completion: str
-    reward: float
-    baseline: float
-    advantage: float
-    gradient: list[float]
-    theta_after: list[float]
-    probs_after: list[float]
-
-    @property
-    def direction(self) -> str:
-        """What became of the probability of the sampled action."""
-        change = self.probs_after[self.action] - self.probs[self.action]
-        return "up" if change > 0 else "down" if change < 0 else "same"
-
 
 @dataclass(frozen=True)
 class Findings:
@@ -88,39 +61,24 @@ class Findings:
 
     bandit: Bandit
     log: list[Step]
+    baseline: str
     mean_rewards: dict[str, float]
 
 
 def run(settings: Settings) -> Findings:
     """All steps of REINFORCE, with one sample each."""
     bandit = load_bandit(settings.dataset, settings.pack, settings.id)
-    how = (settings.number_of_steps, settings.learning_rate, [settings.seed])
-    updates = list(reinforce(bandit.rewards, *how, baseline=settings.baseline))
-    log = []
-    for number, update in enumerate(updates, start=1):
-        action = int(update.actions[0, 0])
-        log.append(
-            Step(
-                step=number,
-                theta=floats(update.theta[0]),
-                probs=floats(update.probs[0]),
-                action=action,
-                completion=bandit.actions[action],
-                reward=float(update.rewards[0, 0]),
-                baseline=float(update.baseline[0]),
-                advantage=float(update.advantages[0, 0]),
-                gradient=floats(update.gradient[0]),
-                theta_after=floats(update.theta_after[0]),
-                probs_after=floats(update.probs_after[0]),
-            )
-        )
-    probs = {"before": updates[0].probs[0], "after": updates[-1].probs_after[0]}
-    mean_rewards = {f"mean_reward_{when}": float(probs[when] @ bandit.rewards) for when in probs}
-    return Findings(bandit, log, mean_rewards)
+    steps = settings.steps or (5 if settings.slow else 40)
+    baseline = "none" if settings.no_baseline else "running"
+    log = learn(bandit, steps, settings.learning_rate, settings.seed, baseline=baseline)
+    before, after = np.array([log[0].probs, log[-1].probs_after]) @ bandit.rewards
+    return Findings(bandit, log, baseline, {"mean_reward_before": float(before), "mean_reward_after": float(after)})
 
 
-def floats(values: np.ndarray) -> list[float]:
-    return [float(value) + 0.0 for value in values]  # a minus zero is a zero
+def direction(step: Step) -> str:
+    """What became of the probability of the sampled action."""
+    change = step.prob_after - step.prob
+    return "up" if change > 0 else "down" if change < 0 else "same"
 
 
 def slow_motion(findings: Findings, texts: Iterator[str], writer: RunWriter) -> list[dict[str, Any]]:
@@ -128,18 +86,18 @@ def slow_motion(findings: Findings, texts: Iterator[str], writer: RunWriter) -> 
 
     Each seal holds the one before it, so no prediction can be changed later. Returns predictions with what came.
     """
-    predictions, seal = [], ""
+    out, predictions, seal = console(), [], ""
     for step in findings.log:
         show_state(findings.bandit, step)
         text = next(texts)
         seal = sha256(f"{seal}|{step.step}|{text}".encode())
         writer.append("sealed.jsonl", to_json({"step": step.step, "text": text, "seal": seal}) + b"\n")
-        print(f"predicted: {text}   (sealed: {seal[:12]})")
+        out.print(f"predicted: {text}   (sealed: {seal[:12]})")
         show_step(step)
-        direction, came = direction_of(text), step.direction
-        right = direction == came
-        print(f"You predicted {direction}; it went {came}: {'right' if right else 'wrong'}.")
-        row = {"step": step.step, "text": text, "direction": direction, "seal": seal, "came": came, "right": right}
+        predicted, came = direction_of(text), direction(step)
+        right = predicted == came
+        out.print(f"You predicted {predicted}; it went {came}: {'right' if right else 'wrong'}.")
+        row = {"step": step.step, "text": text, "direction": predicted, "seal": seal, "came": came, "right": right}
         predictions.append(row)
     return predictions
 
@@ -204,7 +162,7 @@ def show_step(step: Step) -> None:
 
 def one_line(step: Step) -> str:
     """A step in one line."""
-    moved = f"{step.probs[step.action]:.3f} -> {step.probs_after[step.action]:.3f}"
+    moved = f"{step.prob:.3f} -> {step.prob_after:.3f}"
     numbers = f"reward {step.reward:g}, baseline {step.baseline:.3f}, advantage {step.advantage:+.3f}"
     return f"step {step.step:3d}: action {step.action} `{visible(step.completion)}`, {numbers}, probability {moved}"
 
@@ -249,7 +207,7 @@ def print_report(findings: Findings, predictions: list[dict[str, Any]], with_ste
     )
 
 
-def main() -> int:
+def main() -> None:
     settings = parse("course.policy_gradient_demo", "Loop C: REINFORCE in slow motion.", Settings)
     golden, findings = golden_gate(), run(settings)
     texts = read_predictions(settings.predictions, len(findings.log)) if settings.predictions else ask()
@@ -258,20 +216,20 @@ def main() -> int:
         predictions = slow_motion(findings, texts, writer) if settings.slow else []
         summary: dict[str, Any] = findings.mean_rewards
         files = {
-            "policy_gradient_log.jsonl": to_json_lines(map(asdict, findings.log)),
+            "policy_gradient_log.jsonl": to_json_lines(step.row(LOG_FIELDS) for step in findings.log),
             "policy_gradient_log.txt": ("\n".join([SIGN_LINE, *map(one_line, findings.log)]) + "\n").encode(),
         }
         if settings.slow:
             right = sum(row["right"] for row in predictions)
             summary = {**summary, "predictions": len(predictions), "predictions_right": right}
             files["predictions.jsonl"] = to_json_lines(predictions)
-        recorded = {name: getattr(settings, name) for name in ("baseline", "learning_rate", "seed", "slow")}
+        recorded = {name: getattr(settings, name) for name in ("learning_rate", "seed", "slow")}
         saved = save_experiment(
             settings,
             experiment="policy_gradient",
             loop="C",
             knob="policy",
-            settings={"steps": len(findings.log), **recorded, **findings.bandit.source},
+            settings={"steps": len(findings.log), "baseline": findings.baseline, **recorded, **findings.bandit.source},
             summary=summary,
             files=files,
             picture=draw(findings),
@@ -280,7 +238,6 @@ def main() -> int:
         )
     print_report(findings, predictions, settings.one_line and not settings.slow)
     saved.close("python -m course.bandit_train")
-    return DONE
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from course.core.bandit import BanditOptions, load_bandit, reinforce
-from course.core.command_line import DONE, option, parse, run_command
+from course.core.command_line import option, parse, run_command
 from course.core.display import console, notice, percent, table
 from course.core.experiment import save_experiment
 from course.core.figures import COLOURS, new_figure, png
@@ -108,7 +108,7 @@ def print_report(findings: Findings) -> None:
     )
 
 
-def main() -> int:
+def main() -> None:
     settings = parse("course.select_or_learn", "Loop B beside Loop C.", Settings)
     findings = run(settings)
     recorded = {name: getattr(settings, name) for name in ("n", "steps", "learning_rate", "seed")}
@@ -124,7 +124,6 @@ def main() -> int:
     )
     print_report(findings)
     saved.close("python -m course")
-    return DONE
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ yours to edit; the seal leaves it out.)
 
 import random
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from course.core.golden import golden_gate
 from course.core.manifest import RESULTS, SelectionRecord
 from course.core.paths import DEV, PACK
 from course.core.runs import Result, result_line
-from course.core.scoring import SCORERS, STRICT, Scorer, counts_by_example, measure, provenance, scorer_named, summarise
+from course.core.scoring import SCORERS, STRICT, Scorer, measure, provenance, scorer_named, summarise
 from course.core.seal import region_sha256
 from course.rubrics import RUBRICS
 
@@ -64,27 +64,11 @@ def pick_best(samples: list[Sample]) -> Sample:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What selection did for one prompt. `reward` and `code` are the strict scorer's."""
-
-    id: str
-    prompt: str
-    expected_answer: int
-    chosen: int
-    completion: str
-    selector_reward: float
-    reward: float
-    code: str | None
-    rewards: list[float]
-    codes: list[str | None]
-
-
-@dataclass(frozen=True)
 class Findings:
     """What was chosen, and the numbers: `summary` is of the chosen samples, `selection` of the choosing."""
 
     settings: Settings
-    choices: list[Choice]
+    choices: list[dict[str, Any]]  # the rows of selection_demo.jsonl
     results: list[Result]
     summary: dict[str, Any]
     selection: dict[str, Any]
@@ -125,7 +109,7 @@ def load_pack(dataset: Dataset, completions: CompletionsFile) -> dict[str, list[
     return pack
 
 
-def choose(dataset: Dataset, results: list[Result], selector: Scorer) -> tuple[Choice, Result]:
+def choose(dataset: Dataset, results: list[Result], selector: Scorer) -> tuple[dict[str, Any], Result]:
     """`pick_best` among the samples of a prompt; and the chosen sample's own result. Raises InputError."""
     example = dataset.examples[results[0].id]
     samples = [Sample(r.sample, str(r.completion), selector(example, r.completion)["reward"]) for r in results]
@@ -138,18 +122,18 @@ def choose(dataset: Dataset, results: list[Result], selector: Scorer) -> tuple[C
         reason = f"it must return one of the samples it is given; for {example['id']!r} it did not"
         raise InputError("pick_best", reason)
     result = results[place]
-    choice = Choice(
-        id=result.id,
-        prompt=result.prompt,
-        expected_answer=result.expected_answer,
-        chosen=best.sample,
-        completion=best.completion,
-        selector_reward=best.reward,
-        reward=result.reward,
-        code=result.details["code"],
-        rewards=[r.reward for r in results],
-        codes=[r.details["code"] for r in results],
-    )
+    choice = {
+        "id": result.id,
+        "prompt": result.prompt,
+        "expected_answer": result.expected_answer,
+        "chosen": best.sample,
+        "completion": best.completion,
+        "selector_reward": best.reward,
+        "reward": result.reward,  # this one and all below are the strict scorer's
+        "code": result.details["code"],
+        "rewards": [r.reward for r in results],
+        "codes": [r.details["code"] for r in results],
+    }
     return choice, result
 
 
@@ -168,15 +152,17 @@ def curve_over_n(pack: dict[str, list[Result]]) -> list[dict[str, float]]:
     ]
 
 
-def summarise_selection(choices: list[Choice], curve: list[dict[str, float]], n: int, seed: int) -> dict[str, Any]:
+def summarise_selection(
+    choices: list[dict[str, Any]], curve: list[dict[str, float]], n: int, seed: int
+) -> dict[str, Any]:
     """What selection did, in numbers. pass@k is unbiased over the whole pack; the rest is of the n chosen from."""
-    rewards = np.array([choice.rewards for choice in choices])
+    rewards = np.array([choice["rewards"] for choice in choices])
     rng = random.Random(f"{seed}:control")
     right = rewards.sum(axis=1)
     return {
         "n": n,
         "mean_reward_first": float(rewards[:, 0].mean()),
-        "mean_reward_random": float(np.mean([rng.choice(choice.rewards) for choice in choices])),
+        "mean_reward_random": float(np.mean([rng.choice(choice["rewards"]) for choice in choices])),
         "pass_at_1": curve[0]["pass_at_k"],
         "pass_at_n": curve[n - 1]["pass_at_k"],
         "pass_hat_n": curve[n - 1]["pass_hat_k"],
@@ -207,12 +193,6 @@ def readme(findings: Findings) -> str:
     """The run's README.md."""
     selection, chosen = findings.selection, findings.summary["mean_reward"]
     n, select_with = selection["n"], findings.settings.select_with
-    warning = f"Selected by `pick_best` with rewards of `{select_with}`, graded by the strict scorer."
-    if select_with == STRICT and points_lost(findings) == 0:
-        warning = (
-            "Selector and grader are the same instrument here, so the chosen output is right whenever any sample is:\n"
-            "the gain is pass@N by construction, and every hole of the scorer is in both."
-        )
     return f"""# Selection, not learning
 
 Best of {n} samples, {len(findings.choices)} prompts. The policy is the same before and after.
@@ -226,14 +206,24 @@ Best of {n} samples, {len(findings.choices)} prompts. The policy is the same bef
 pass@1 {selection["pass_at_1"]:.3f}, pass@{n} {selection["pass_at_n"]:.3f}, pass^{n} {selection["pass_hat_n"]:.3f}.
 Selection can matter for {percent(selection["selection_can_matter"])} of the prompts: some sample is right, some not.
 
-**Label of the gain: selection improvement.** {warning}
+**Label of the gain: selection improvement.** Selected by `pick_best` with rewards of `{select_with}`, graded by the
+strict scorer. {lesson(findings)}
 """
 
 
-def points_lost(findings: Findings) -> float:
-    """In percent of the prompts: a right sample was there, and another was picked."""
-    lost = 1 - findings.selection["never_right"] - findings.summary["mean_reward"]
-    return 100 * lost if lost > 1e-12 else 0.0
+def lesson(findings: Findings) -> str:
+    """What the gain is made of, and what it costs to pick otherwise than by the strict scorer's best."""
+    loss = 1 - findings.selection["never_right"] - findings.summary["mean_reward"]
+    select_with = findings.settings.select_with
+    if select_with != STRICT:
+        hole = f"The weak rubric's hole: {RUBRICS[select_with].hole}."
+        return f"{hole} Selecting by it loses {100 * loss:.1f} points against selecting by the strict scorer."
+    if loss > 1e-12:
+        return f"pick_best left {100 * loss:.1f} points on the table: a right sample was there, and another was picked."
+    return (
+        "Selector and grader are the same instrument, so best-of-N is pass@N by construction, and a hole in the scorer "
+        "would be in both. Try --select-with anywhere."
+    )
 
 
 def print_report(findings: Findings) -> None:
@@ -260,42 +250,28 @@ def print_report(findings: Findings) -> None:
     for row in selection["curve"]:
         rows.add_row(str(row["k"]), *(percent(row[key]) for key in ("pass_at_k", "equal_prompts", "pass_hat_k")))
     out.print(rows)
-    failed = [choice for choice in choices if choice.reward == 0.0]
+    failed = [choice for choice in choices if choice["reward"] == 0.0]
     out.print("\nWhere selection still fails:" if failed else "\nSelection fails nowhere here.")
     for choice in failed[:SHOWN_FAILURES]:
-        out.print(f"  {choice.id}: {choice.prompt}\n    chosen `{visible(choice.completion)}`; {why_it_fails(choice)}")
-    notice(*what_to_notice(findings))
-
-
-def why_it_fails(choice: Choice) -> str:
-    """Why no choice could help this prompt, or why this one did not."""
-    if max(choice.rewards) == 1.0:
-        return "a right sample was there, and another was picked"
-    counted = Counter(code for code in choice.codes if code).most_common()
-    return "no sample is right: " + ", ".join(f"{many} times {code}" for code, many in counted)
-
-
-def what_to_notice(findings: Findings) -> list[str]:
-    """The lesson of this selection: what it gains, and what its selector loses."""
-    last, select_with = findings.selection["curve"][-1], findings.settings.select_with
+        completion = visible(choice["completion"])
+        out.print(f"  {choice['id']}: {choice['prompt']}\n    chosen `{completion}`; {why_it_fails(choice)}")
+    last = selection["curve"][-1]
     uneven = last["equal_prompts"] - last["pass_at_k"] > 0.02
     why = ": some prompts are nearly never right, and more samples buy them little" if uneven else ""
-    points = f"{points_lost(findings):.1f} points"
-    if select_with != STRICT:
-        lesson = f"The weak rubric's hole: {RUBRICS[select_with].hole}. Selecting by it loses {points} against selecting by the strict scorer."
-    elif points_lost(findings):
-        lesson = f"pick_best left {points} on the table: a right sample was there, and another was picked."
-    else:
-        lesson = (
-            "Selector and grader are the same instrument, so best-of-N is pass@N by construction, and a hole in the "
-            "scorer would be in both. Try --select-with anywhere."
-        )
-    return [
+    notice(
         "This is a selection improvement, not a learning improvement: the policy's own pass@1 is what it was.",
         f"If all prompts were equally hard, pass@{last['k']} would be {percent(last['equal_prompts'])}. It is "
         f"{percent(last['pass_at_k'])}{why}.",
-        lesson,
-    ]
+        lesson(findings),
+    )
+
+
+def why_it_fails(choice: dict[str, Any]) -> str:
+    """Why no choice could help this prompt, or why this one did not."""
+    if max(choice["rewards"]) == 1.0:
+        return "a right sample was there, and another was picked"
+    counted = Counter(code for code in choice["codes"] if code).most_common()
+    return "no sample is right: " + ", ".join(f"{many} times {code}" for code, many in counted)
 
 
 def main() -> None:
@@ -311,7 +287,7 @@ def main() -> None:
         selection=SelectionRecord(rule=rule, n=findings.selection["n"], select_with=settings.select_with),
         summary={**findings.summary, "selection": findings.selection},
         files={
-            "selection_demo.jsonl": to_json_lines(map(asdict, findings.choices)),
+            "selection_demo.jsonl": to_json_lines(findings.choices),
             RESULTS: b"".join(map(result_line, findings.results)),
             "README.md": readme(findings).encode(),
         },

@@ -17,7 +17,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from course.core.command_line import DONE, option, parse, run_command
+from course.core.command_line import option, parse, run_command
 from course.core.display import console, notice, table, visible
 from course.core.experiment import RunOptions, save_experiment
 from course.core.files import InputError, read_bytes, sha256_file, to_json_lines
@@ -105,10 +105,10 @@ def logprobs(text: str) -> list[float] | None:
 def print_report(findings: Findings) -> None:
     """Each text with its tokens."""
     out = console()
-    out.print(f"prompt: {EXAMPLE['prompt']}\n")
+    out.print(f"prompt: {EXAMPLE['prompt']}")
     for row, log in zip(findings.rows, findings.logprobs, strict=True):
         verdict = "passes" if row["reward"] == 1.0 else f"fails: {row['code']}"
-        out.print(f"text `{visible(row['text'])}`: reward {row['reward']:g}, {verdict}")
+        out.print(f"\ntext `{visible(row['text'])}`: reward {row['reward']:g}, {verdict}")
         rows = table("tokenizer", ">tokens", "boundaries (␣ is a space)", "ids")
         for name, tokens in row["tokens"].items():
             ids = " ".join(str(token["id"]) for token in tokens)
@@ -119,12 +119,9 @@ def print_report(findings: Findings) -> None:
             each = "  ".join(f"{text} {value:.2f}" for text, value in zip(texts, log, strict=True))
             out.print(f"  under π0, log p of each: {each}")
             out.print(f"  log π0(text | prompt) = {sum(log):.2f}, the sum: log p of a text is the sum over its tokens")
-        out.print()
     if findings.logprobs[0] is None:
-        out.print(
-            "(With PyTorch installed, each token's log-probability under π0 is shown: pip install -c constraints.txt"
-        )
-        out.print(" -e '.[policy]')")
+        install = "pip install -c constraints.txt -e '.[policy]'"
+        out.print(f"\n(With PyTorch installed, each token's log-probability under π0 is shown: {install})")
     notice(
         "Here token space and text space part: the scorer sees one string and one rule; the policy makes a decision at "
         "every boundary, and the boundaries depend on the tokenizer.",
@@ -134,7 +131,7 @@ def print_report(findings: Findings) -> None:
     )
 
 
-def main() -> int:
+def main() -> None:
     settings = parse("course.token_inspect", "Texts as tokens, and as scored.", Settings)
     findings = run(settings)
     # The log-probabilities depend on whether torch is there, so the run, which must not, leaves them out.
@@ -152,7 +149,6 @@ def main() -> int:
     )
     print_report(findings)
     saved.close("python -m course.kl_tradeoff_demo")
-    return DONE
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ step alone.
 What it simplifies: a language model takes dozens of such steps, over a vocabulary of thousands.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from course.core.bandit import RUNNING_RATE, softmax
-from course.core.command_line import DONE, option, parse, run_command
+from course.core.command_line import option, parse, run_command
 from course.core.display import console, notice, progress, table
 from course.core.experiment import PictureOptions, save_experiment
 from course.core.figures import COLOURS, LINES, new_figure, png
@@ -41,27 +41,10 @@ class Settings(PictureOptions):
 
 
 @dataclass(frozen=True)
-class Row:
-    """One step of one episode. `credit` is what the step's update is given before the baseline is taken off."""
-
-    episode: int
-    step: int
-    state: str
-    action: str
-    reward: float
-    return_: float
-    credit: float
-    baseline: float
-    advantage: float
-    prob: float
-    prob_after: float
-
-
-@dataclass(frozen=True)
 class Learned:
     """What a learner ended with. `first` (2,) are the probabilities of step one, `second` (2, 2) those of step two."""
 
-    log: list[Row]
+    log: list[dict[str, Any]]  # two rows for each episode
     first: np.ndarray
     second: np.ndarray
     chance_right: np.ndarray  # after each episode: the exact chance that the policy's completion earns 1
@@ -98,7 +81,7 @@ def learn(credit: str, episodes: int, learning_rate: float, seed: int | tuple[in
     ends = reward_table()
     theta_first, theta_second = np.zeros(2), np.zeros((2, 2))
     baselines = np.zeros(HORIZON)
-    log: list[Row] = []
+    log: list[dict[str, Any]] = []
     curve = []
     for episode in range(1, episodes + 1):
         first, second = softmax(theta_first), softmax(theta_second)
@@ -115,27 +98,33 @@ def learn(credit: str, episodes: int, learning_rate: float, seed: int | tuple[in
                  (BEGINNINGS[begin], NUMBERS[number], second[begin, number], after[1][begin, number]))  # fmt: skip
         for step, (state, action, prob, prob_after) in enumerate(steps):
             log.append(
-                Row(
-                    episode, step + 1, state, action, rewards[step], returns[step], credited[step],
-                    float(baselines[step]), float(advantages[step]), float(prob), float(prob_after),
-                )
-            )  # fmt: skip
+                {
+                    "episode": episode,
+                    "step": step + 1,
+                    "state": state,
+                    "action": action,
+                    "reward": rewards[step],
+                    "return": returns[step],
+                    "credit": credited[step],  # what the step's update is given before the baseline is taken off
+                    "baseline": float(baselines[step]),
+                    "advantage": float(advantages[step]),
+                    "prob": float(prob),
+                    "prob_after": float(prob_after),
+                }
+            )
         baselines = baselines + RUNNING_RATE * (np.array(credited) - baselines)
         curve.append(float(after[0] @ (after[1] * ends).sum(axis=1)))
     return Learned(log, softmax(theta_first), softmax(theta_second), np.array(curve))
 
 
-def story(row: Row) -> str:
+def story(row: dict[str, Any]) -> str:
     """One row of the log in plain English."""
-    what = "reinforced" if row.advantage > 0 else "suppressed" if row.advantage < 0 else "left as it is"
-    where = f"episode {row.episode:3d}, step {row.step}: after `{row.state}` chose `{row.action}`"
-    given = f"reward now {row.reward:g}, return {row.return_:g}, credit {row.credit:g}, baseline {row.baseline:.3f}"
-    return f"{where}; {given}, advantage {row.advantage:+.3f}: {what} ({row.prob:.3f} -> {row.prob_after:.3f})"
-
-
-def as_json(row: Row) -> dict[str, Any]:
-    """The row under the names that every log of the course uses."""
-    return {name.rstrip("_"): value for name, value in asdict(row).items()}
+    what = "reinforced" if row["advantage"] > 0 else "suppressed" if row["advantage"] < 0 else "left as it is"
+    return (
+        "episode {episode:3d}, step {step}: after `{state}` chose `{action}`; reward now {reward:g}, "
+        "return {return:g}, credit {credit:g}, baseline {baseline:.3f}, advantage {advantage:+.3f}: "
+        "{what} ({prob:.3f} -> {prob_after:.3f})"
+    ).format(what=what, **row)
 
 
 def draw(findings: Findings) -> bytes:
@@ -180,15 +169,16 @@ def print_report(findings: Findings) -> None:
     )
 
 
-def main() -> int:
+def main() -> None:
     settings = parse("course.toy_mdp", "Loop C: delayed reward and credit.", Settings)
     findings = run(settings)
     firsts = {credit: learners[0] for credit, learners in findings.learned.items()}
-    texts, rows = [], []
+    texts: list[str] = []
+    rows: list[dict[str, Any]] = []
     for credit, first in firsts.items():
         texts.append(f"credit by {credit}, seed {settings.seed}; horizon {HORIZON}, reward only after the last step")
         texts.extend(map(story, first.log))
-        rows.extend({"credit_by": credit, **as_json(row)} for row in first.log)
+        rows.extend({"credit_by": credit, **row} for row in first.log)
     saved = save_experiment(
         settings,
         experiment="toy_mdp",
@@ -207,7 +197,6 @@ def main() -> int:
     )
     print_report(findings)
     saved.close("python -m course.token_inspect")
-    return DONE
 
 
 if __name__ == "__main__":

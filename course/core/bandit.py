@@ -10,6 +10,7 @@ Shapes: S learners, K actions, a batch of B samples for each step.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,9 @@ def reinforce(
     theta = np.zeros((len(seeds), len(rewards)))
     running = np.zeros(len(seeds))
     for step in range(steps):
-        actions = sample_actions(softmax(theta), uniform[:, step])
+        # The action whose share of the unit interval holds the random number.
+        below = softmax(theta).cumsum(axis=1)[:, None, :] <= uniform[:, step, :, None]
+        actions = below.sum(axis=2).clip(max=len(rewards) - 1)
         batch_mean = rewards[actions].mean(axis=1)
         b = {"none": np.zeros(len(seeds)), "running": running, "batch": batch_mean}[baseline]
         update = take_step(theta, rewards, actions, b, learning_rate)
@@ -124,10 +127,78 @@ def take_step(
     return Update(theta, probs, actions, earned, baseline, advantages, gradient, after, softmax(after))
 
 
-def sample_actions(probs: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """The actions (S, B) whose share of the unit interval holds the numbers (S, B), for policies (S, K)."""
-    below = probs.cumsum(axis=1)[:, None, :] <= uniform[:, :, None]
-    return np.asarray(below.sum(axis=2).clip(max=probs.shape[1] - 1))
+@dataclass(frozen=True)
+class Step:
+    """One sampled action, and what its step did; lists have one entry for each action."""
+
+    step: int
+    theta: list[float]
+    probs: list[float]
+    action: int
+    completion: str
+    prob: float
+    reward: float
+    baseline: float
+    advantage: float
+    gradient: list[float]
+    theta_after: list[float]
+    prob_after: float
+    probs_after: list[float]
+
+    def row(self, fields: Sequence[str]) -> dict[str, Any]:
+        """The row of a log that has these fields."""
+        return {name: getattr(self, name) for name in fields}
+
+
+def learn(
+    bandit: Bandit, steps: int, learning_rate: float, seed: int, batch: int = 1, baseline: str = "running"
+) -> list[Step]:
+    """One learner's log: a row for each sample, so a batch of n samples gives n rows of the same step."""
+    return [
+        Step(
+            step=number,
+            theta=floats(update.theta[0]),
+            probs=floats(update.probs[0]),
+            action=int(action),
+            completion=bandit.actions[action],
+            prob=float(update.probs[0, action]),
+            reward=float(reward),
+            baseline=float(update.baseline[0]),
+            advantage=float(advantage),
+            gradient=floats(update.gradient[0]),
+            theta_after=floats(update.theta_after[0]),
+            prob_after=float(update.probs_after[0, action]),
+            probs_after=floats(update.probs_after[0]),
+        )
+        for number, update in enumerate(reinforce(bandit.rewards, steps, learning_rate, [seed], batch, baseline), 1)
+        for action, reward, advantage in zip(update.actions[0], update.rewards[0], update.advantages[0], strict=True)
+    ]
+
+
+def floats(values: np.ndarray) -> list[float]:
+    return [float(value) + 0.0 for value in values]  # a minus zero is a zero
+
+
+def sampled_gradients(
+    theta: np.ndarray, rewards: np.ndarray, baseline: str, batch: int, draws: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Many independent estimates (draws, K) of the gradient at one policy theta (K,), each from a batch of samples.
+
+    The running baseline is a moving average of past rewards, here a settled one of the same policy; it is independent
+    of the batch, so the estimate stays unbiased. The batch mean holds each sample's own reward, which shrinks the
+    estimate by (n - 1) / n exactly.
+    """
+    probs = softmax(theta)
+    actions = rng.choice(len(probs), size=(draws, batch), p=probs)
+    if baseline == "none":
+        b = np.zeros(draws)
+    elif baseline == "running":
+        past = rewards[rng.choice(len(probs), size=(draws, 50), p=probs)]
+        weights = RUNNING_RATE * (1 - RUNNING_RATE) ** np.arange(50)
+        b = past @ (weights / weights.sum())
+    else:
+        b = rewards[actions].mean(axis=1)
+    return take_step(np.tile(theta, (draws, 1)), rewards, actions, b, learning_rate=0.0).gradient
 
 
 def softmax(theta: np.ndarray) -> np.ndarray:

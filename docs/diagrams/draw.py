@@ -163,7 +163,9 @@ def goodhart() -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python docs/diagrams/draw.py", description="Draw the diagrams of the course.")
+    parser = argparse.ArgumentParser(
+        prog="python docs/diagrams/draw.py", description="Draw the diagrams of the course."
+    )
     parser.add_argument("--out-dir", type=Path, default=Path("docs/diagrams"))
     args = parser.parse_args()
     dataset = load_dataset(DATASET)
