@@ -48,7 +48,6 @@ LOOPHOLE = len(ACTIONS) - 1
 BETAS = (10.0, 3.0, 1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01)
 STEP = 0.1  # of the distance to the optimum, for each step of the learner
 SMALLEST_BETA = 2e-3
-COLUMNS = ("beta", "mean_reward", "kl", "top_actions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,36 +123,36 @@ def learn(reference: np.ndarray, rewards: np.ndarray, beta: np.ndarray, steps: i
     return softmax(theta)
 
 
-def to_csv(rows: list[dict[str, Any]]) -> bytes:
+def to_csv(sweep: list[dict[str, Any]]) -> bytes:
     """`kl_tradeoff.csv`: one row for each beta."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("beta", "mean_reward", "kl", "top_actions"))
+    for row in sweep:
         top = "; ".join(f"{visible(name)} ({p:.4f})" for name, p in row["top_actions"])
-        writer.writerow({"beta": row["beta"], "mean_reward": row["mean_reward"], "kl": row["kl"], "top_actions": top})
+        writer.writerow((row["beta"], row["mean_reward"], row["kl"], top))
     return text.getvalue().encode()
 
 
 def draw(findings: Findings) -> bytes:
     """The frontier of reward against KL, and what the true value does along it."""
     figure, (left, right) = new_figure("The leash: reward against drift, and the true value", panels=2, width=10)
-    rows = findings.sweep
-    drift = [row["kl"] for row in rows]
-    left.plot(drift, [row["mean_reward"] for row in rows], "o-", color=COLOURS[0], label="closed form")
-    learned = [row["learned_kl"] for row in rows], [row["learned_reward"] for row in rows]
+    sweep = findings.sweep
+    columns = {name: [row[name] for row in sweep] for name in sweep[0]}
+    left.plot(columns["kl"], columns["mean_reward"], "o-", color=COLOURS[0], label="closed form")
+    learned = columns["learned_kl"], columns["learned_reward"]
     left.plot(*learned, "x", color=COLOURS[1], markersize=9, label="gradient learner")
-    for row in rows[::3]:
+    for row in sweep[::3]:
         place = (row["kl"], row["mean_reward"])
         left.annotate(f"beta {row['beta']:g}", place, xytext=(6, -12), textcoords="offset points", fontsize=8)
     left.set(xlabel="KL from the reference (nats)", ylabel="mean reward (the weak rubric)", title="The frontier")
     left.legend(loc="lower right")
-    for values, label, colour, mark in (
-        ([row["mean_reward"] for row in rows], "reward: what is optimised", COLOURS[0], "o-"),
-        ([row["true_value"] for row in rows], "true value: the strict scorer", COLOURS[2], "s-"),
-        ([row["loophole"] for row in rows], "probability of the loophole", COLOURS[3], "^-"),
+    for name, label, colour, mark in (
+        ("mean_reward", "reward: what is optimised", COLOURS[0], "o-"),
+        ("true_value", "true value: the strict scorer", COLOURS[2], "s-"),
+        ("loophole", "probability of the loophole", COLOURS[3], "^-"),
     ):
-        right.plot([row["beta"] for row in rows], values, mark, color=colour, label=label)
+        right.plot(columns["beta"], columns[name], mark, color=colour, label=label)
     right.set(
         xlabel="beta (weaker leash to the right)", xscale="log", title="What the leash protects", ylim=(-0.02, 1.02)
     )

@@ -45,10 +45,10 @@ class Settings(RunOptions):
 
 @dataclass(frozen=True)
 class Findings:
-    """A row for each text: its score, and its tokens by tokenizer. And its log-probabilities under π0, if known."""
+    """A row for each text: its score, and its tokens by tokenizer. And the tokens' log-probabilities under π0."""
 
     rows: list[dict[str, Any]]
-    logprobs: list[list[float] | None]
+    logprobs: list[list[float]]
 
 
 def run(settings: Settings) -> Findings:
@@ -58,15 +58,9 @@ def run(settings: Settings) -> Findings:
     rows = []
     for text in settings.texts:
         outcome = score(EXAMPLE, text)
-        rows.append(
-            {
-                "text": text,
-                "reward": outcome["reward"],
-                "code": outcome["details"]["code"],
-                "tokens": {name: tokens_of(tokenizer, text) for name, tokenizer in tokenizers.items()},
-            }
-        )
-    return Findings(rows, [logprobs(text) for text in settings.texts])
+        tokens = {name: tokens_of(tokenizer, text) for name, tokenizer in tokenizers.items()}
+        rows.append({"text": text, "reward": outcome["reward"], "code": outcome["details"]["code"], "tokens": tokens})
+    return Findings(rows, logprobs(settings.texts))
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -93,20 +87,21 @@ def shown(token: dict[str, Any]) -> str:
     return "".join("␣" if character == " " else visible(character) for character in token["text"])
 
 
-def logprobs(text: str) -> list[float] | None:
-    """log π0(token | prompt and tokens before) for each token of the text and the end; None without PyTorch."""
+def logprobs(texts: tuple[str, ...]) -> list[list[float]]:
+    """log π0(token | prompt and tokens before) for each token of each text and its end; empty without PyTorch."""
     if not (importlib.util.find_spec("torch") and importlib.util.find_spec("safetensors")):
-        return None
+        return []
     from course.policy.core.sampling import load_checkpoint, token_logprobs
 
-    return token_logprobs(*load_checkpoint(PI0), str(EXAMPLE["prompt"]), text)
+    checkpoint = load_checkpoint(PI0)
+    return [token_logprobs(*checkpoint, str(EXAMPLE["prompt"]), text) for text in texts]
 
 
 def print_report(findings: Findings) -> None:
     """Each text with its tokens."""
     out = console()
     out.print(f"prompt: {EXAMPLE['prompt']}")
-    for row, log in zip(findings.rows, findings.logprobs, strict=True):
+    for place, row in enumerate(findings.rows):
         verdict = "passes" if row["reward"] == 1.0 else f"fails: {row['code']}"
         out.print(f"\ntext `{visible(row['text'])}`: reward {row['reward']:g}, {verdict}")
         rows = table("tokenizer", ">tokens", "boundaries (␣ is a space)", "ids")
@@ -114,12 +109,13 @@ def print_report(findings: Findings) -> None:
             ids = " ".join(str(token["id"]) for token in tokens)
             rows.add_row(name, str(len(tokens)), "|".join(map(shown, tokens)), ids)
         out.print(rows)
-        if log is not None:
+        if findings.logprobs:
+            log = findings.logprobs[place]
             texts = [*map(shown, row["tokens"]["π0, digits apart"]), "<end>"]
             each = "  ".join(f"{text} {value:.2f}" for text, value in zip(texts, log, strict=True))
             out.print(f"  under π0, log p of each: {each}")
             out.print(f"  log π0(text | prompt) = {sum(log):.2f}, the sum: log p of a text is the sum over its tokens")
-    if findings.logprobs[0] is None:
+    if not findings.logprobs:
         install = "pip install -c constraints.txt -e '.[policy]'"
         out.print(f"\n(With PyTorch installed, each token's log-probability under π0 is shown: {install})")
     notice(
@@ -134,16 +130,14 @@ def print_report(findings: Findings) -> None:
 def main() -> None:
     settings = parse("course.token_inspect", "Texts as tokens, and as scored.", Settings)
     findings = run(settings)
+    tokenizers = {path.name: sha256_file(path) for path in settings.tokenizer}
     # The log-probabilities depend on whether torch is there, so the run, which must not, leaves them out.
     saved = save_experiment(
         settings,
         experiment="token_inspect",
         loop="A",
         knob="none",
-        settings={
-            "texts": list(settings.texts),
-            "tokenizers": {path.name: sha256_file(path) for path in settings.tokenizer},
-        },
+        settings={"texts": list(settings.texts), "tokenizers": tokenizers},
         summary={"texts": len(findings.rows), "tokenizers": list(findings.rows[0]["tokens"])},
         files={"token_inspect.jsonl": to_json_lines(findings.rows)},
     )

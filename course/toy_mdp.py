@@ -2,11 +2,10 @@
 
     python -m course.toy_mdp
 
-A completion is written in two moves. Step one chooses how to begin, `Final: ` or `The answer is `; step two
-chooses the number, the right one or a wrong one. Only the finished text is scored, so step one earns nothing
-when it is taken, and yet decides whether any reward can be had. Two learners see the same episodes: one credits
-every step with the *return*, all the reward from there to the end; the other with the *immediate* reward of that
-step alone.
+A completion is written in two moves. Step one chooses how to begin, `Final: ` or `The answer is `; step two chooses
+the number, the right one or a wrong one. Only the finished text is scored, so step one earns nothing when it is taken,
+and yet decides whether any reward can be had. Two learners draw the same random numbers: one credits every step with
+the *return*, all the reward from there to the end; the other with the *immediate* reward of that step alone.
 
 What it simplifies: a language model takes dozens of such steps, over a vocabulary of thousands.
 """
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from course.core.bandit import RUNNING_RATE, softmax
+from course.core.bandit import RUNNING_RATE, log_prob_gradient, softmax
 from course.core.command_line import option, parse, run_command
 from course.core.display import console, notice, progress, table
 from course.core.experiment import PictureOptions, save_experiment
@@ -27,6 +26,8 @@ from course.score import score
 EXAMPLE = {"id": "17*19", "prompt": "Compute 17*19. Output exactly one line: Final: <int>.", "expected_answer": 323}
 BEGINNINGS = ("Final: ", "The answer is ")
 NUMBERS = ("323", "324")
+STATES = ("", *BEGINNINGS)  # the text so far; with an action for each, it is a policy of (3, 2) probabilities
+ACTIONS = (BEGINNINGS, NUMBERS, NUMBERS)
 HORIZON = 2  # the episode ends after two steps
 CREDITS = ("return", "immediate")
 SHOWN_EPISODES = 6
@@ -42,11 +43,10 @@ class Settings(PictureOptions):
 
 @dataclass(frozen=True)
 class Learned:
-    """What a learner ended with. `first` (2,) are the probabilities of step one, `second` (2, 2) those of step two."""
+    """What became of a learner."""
 
     log: list[dict[str, Any]]  # two rows for each episode
-    first: np.ndarray
-    second: np.ndarray
+    policy: np.ndarray  # (3, 2), by state and action
     chance_right: np.ndarray  # after each episode: the exact chance that the policy's completion earns 1
 
 
@@ -79,42 +79,38 @@ def learn(credit: str, episodes: int, learning_rate: float, seed: int | tuple[in
     """REINFORCE over two steps. Each step's baseline is the moving average of its own credit."""
     rng = np.random.default_rng(seed)
     ends = reward_table()
-    theta_first, theta_second = np.zeros(2), np.zeros((2, 2))
-    baselines = np.zeros(HORIZON)
+    theta, baselines = np.zeros((3, 2)), np.zeros(HORIZON)
     log: list[dict[str, Any]] = []
     curve = []
     for episode in range(1, episodes + 1):
-        first, second = softmax(theta_first), softmax(theta_second)
-        begin = int(rng.random() >= first[0])
-        number = int(rng.random() >= second[begin, 0])
+        policy = softmax(theta)
+        begin = int(rng.random() >= policy[0, 0])
+        number = int(rng.random() >= policy[1 + begin, 0])
         rewards = [0.0, float(ends[begin, number])]  # nothing is scored until the text is finished
         returns = [rewards[0] + rewards[1], rewards[1]]
-        credited = returns if credit == "return" else rewards
-        advantages = np.array(credited) - baselines
-        theta_first = theta_first + learning_rate * advantages[0] * (np.eye(2)[begin] - first)
-        theta_second[begin] += learning_rate * advantages[1] * (np.eye(2)[number] - second[begin])
-        after = softmax(theta_first), softmax(theta_second)
-        steps = (("", BEGINNINGS[begin], first[begin], after[0][begin]),
-                 (BEGINNINGS[begin], NUMBERS[number], second[begin, number], after[1][begin, number]))  # fmt: skip
-        for step, (state, action, prob, prob_after) in enumerate(steps):
+        credits_ = returns if credit == "return" else rewards
+        for step, (state, action) in enumerate(((0, begin), (1 + begin, number))):
+            advantage = credits_[step] - baselines[step]
+            theta[state] += learning_rate * advantage * log_prob_gradient(policy[state], action)
             log.append(
                 {
                     "episode": episode,
                     "step": step + 1,
-                    "state": state,
-                    "action": action,
+                    "state": STATES[state],
+                    "action": ACTIONS[state][action],
                     "reward": rewards[step],
                     "return": returns[step],
-                    "credit": credited[step],  # what the step's update is given before the baseline is taken off
+                    "credit": credits_[step],  # what the step's update is given before the baseline is taken off
                     "baseline": float(baselines[step]),
-                    "advantage": float(advantages[step]),
-                    "prob": float(prob),
-                    "prob_after": float(prob_after),
+                    "advantage": float(advantage),
+                    "prob": float(policy[state, action]),
+                    "prob_after": float(softmax(theta)[state, action]),
                 }
             )
-        baselines = baselines + RUNNING_RATE * (np.array(credited) - baselines)
-        curve.append(float(after[0] @ (after[1] * ends).sum(axis=1)))
-    return Learned(log, softmax(theta_first), softmax(theta_second), np.array(curve))
+        baselines = baselines + RUNNING_RATE * (np.array(credits_) - baselines)
+        first, second = softmax(theta)[0], softmax(theta)[1:]
+        curve.append(float(first @ (second * ends).sum(axis=1)))
+    return Learned(log, softmax(theta), np.array(curve))
 
 
 def story(row: dict[str, Any]) -> str:
@@ -156,7 +152,7 @@ def print_report(findings: Findings) -> None:
     title = f"After {settings.episodes} episodes, over {settings.seeds} seeds: lowest to highest"
     rows = table(*columns, title=title)
     for credit, learners in learned.items():
-        ends = [(end.first[0], end.second[0, 0], end.chance_right[-1]) for end in learners]
+        ends = [(end.policy[0, 0], end.policy[1, 0], end.chance_right[-1]) for end in learners]
         rows.add_row(credit, *(f"{min(values):.3f} to {max(values):.3f}" for values in zip(*ends, strict=True)))
     out.print(rows)
     notice(
@@ -187,12 +183,9 @@ def main() -> None:
         settings={name: getattr(settings, name) for name in ("episodes", "learning_rate", "seed", "seeds")},
         summary={
             **{f"chance_right_by_{credit}": float(first.chance_right[-1]) for credit, first in firsts.items()},
-            **{f"first_step_by_{c}": [float(end.first[0]) for end in findings.learned[c]] for c in CREDITS},
+            **{f"first_step_by_{c}": [float(end.policy[0, 0]) for end in findings.learned[c]] for c in CREDITS},
         },
-        files={
-            "toy_mdp_log.txt": ("\n".join(texts) + "\n").encode(),
-            "toy_mdp_log.jsonl": to_json_lines(rows),
-        },
+        files={"toy_mdp_log.txt": ("\n".join(texts) + "\n").encode(), "toy_mdp_log.jsonl": to_json_lines(rows)},
         picture=draw(findings),
     )
     print_report(findings)

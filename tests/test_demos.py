@@ -507,7 +507,7 @@ def test_delayed_reward_is_learned_on_every_seed_and_immediate_credit_learns_no_
         by_return = toy_mdp.learn("return", 400, 0.5, seed)
         assert by_return.chance_right[-1] > 0.97
         immediate = toy_mdp.learn("immediate", 400, 0.5, seed)
-        assert immediate.first.tolist() == [0.5, 0.5]
+        assert immediate.policy[0].tolist() == [0.5, 0.5]
         assert immediate.chance_right[-1] < 0.5
 
 

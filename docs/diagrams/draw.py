@@ -2,8 +2,8 @@
 
     python docs/diagrams/draw.py
 
-Tokens, scores and rates are real: from the shipped tokenizer, the scorer and the shipped rollouts. The curve of Goodhart
-is measured (data/measured/, made by course.policy.goodhart). Only the drift of a policy is schematic, and says so.
+Tokens, scores and rates are real: from the shipped tokenizer, the scorer and the shipped rollouts. Goodhart's curve is
+measured (data/measured/, made by course.policy.goodhart). Only the drift of a policy is schematic, and says so.
 """
 
 from dataclasses import dataclass
