@@ -214,15 +214,15 @@ def main() -> None:
     print_heading(findings)
     with RunWriter(settings.runs_dir) as writer:
         predictions = slow_motion(findings, texts, writer) if settings.slow else []
-        summary: dict[str, Any] = findings.mean_rewards
+        summary: dict[str, Any] = {**findings.mean_rewards}
         files = {
             "policy_gradient_log.jsonl": to_json_lines(step.row(LOG_FIELDS) for step in findings.log),
             "policy_gradient_log.txt": ("\n".join([SIGN_LINE, *map(one_line, findings.log)]) + "\n").encode(),
         }
         if settings.slow:
-            right = sum(row["right"] for row in predictions)
-            summary = {**summary, "predictions": len(predictions), "predictions_right": right}
             files["predictions.jsonl"] = to_json_lines(predictions)
+            right = sum(row["right"] for row in predictions)
+            summary |= {"predictions": len(predictions), "predictions_right": right}
         recorded = {name: getattr(settings, name) for name in ("learning_rate", "seed", "slow")}
         saved = save_experiment(
             settings,

@@ -48,18 +48,10 @@ def run(settings: Settings) -> Findings:
     def rates(probs: np.ndarray) -> dict[str, float]:
         return {f"pass_at_{name}": pass_at_n(probs, bandit.rewards, n) for name, n in (("1", 1), ("n", settings.n))}
 
-    ways = {
-        way: {
-            **rates(probs),
-            "samples_for_each_answer": samples,
-            "answers_right": answer_rate(probs, bandit.rewards, samples, settings.seed),
-        }
-        for way, probs, samples in (
-            ("before", policies[0], 1),
-            ("selection", policies[0], settings.n),
-            ("learning", policies[-1], 1),
-        )
-    }
+    first, last, ways = policies[0], policies[-1], {}
+    for way, probs, samples in (("before", first, 1), ("selection", first, settings.n), ("learning", last, 1)):
+        right = answer_rate(probs, bandit.rewards, samples, settings.seed)
+        ways[way] = {**rates(probs), "samples_for_each_answer": samples, "answers_right": right}
     curves = [{"step": step, **rates(probs)} for step, probs in enumerate(policies)]
     return Findings(settings, bandit.source, curves, ways)
 

@@ -90,7 +90,8 @@ def run(settings: Settings) -> Findings:
     chosen = [choose(dataset, results[:n], scorer_named(settings.select_with)) for results in pack.values()]
     choices, results = [choice for choice, _ in chosen], [result for _, result in chosen]
     summary = {key: value for key, value in summarise(results).items() if not key.startswith("pass_at")}
-    selection = summarise_selection(choices, curve_over_n(pack), n, settings.seed)
+    rewards = np.array([choice["rewards"] for choice in choices])
+    selection = summarise_selection(rewards, curve_over_n(pack), settings.seed)
     return Findings(settings, choices, results, summary, selection, provenance(dataset, completions, sidecar), dataset)
 
 
@@ -111,19 +112,19 @@ def load_pack(dataset: Dataset, completions: CompletionsFile) -> dict[str, list[
 
 def choose(dataset: Dataset, results: list[Result], selector: Scorer) -> tuple[dict[str, Any], Result]:
     """`pick_best` among the samples of a prompt; and the chosen sample's own result. Raises InputError."""
-    example = dataset.examples[results[0].id]
+    key = results[0].id
+    example = dataset.examples[key]
     samples = [Sample(r.sample, str(r.completion), selector(example, r.completion)["reward"]) for r in results]
     try:
         best = pick_best(list(samples))
     except Exception as error:  # whatever a rule that is being written may raise
-        raise InputError("pick_best", f"it raised {error!r} for {example['id']!r}") from None
-    place = next((place for place, sample in enumerate(samples) if sample is best), None)
-    if place is None:
-        reason = f"it must return one of the samples it is given; for {example['id']!r} it did not"
-        raise InputError("pick_best", reason)
-    result = results[place]
+        raise InputError("pick_best", f"it raised {error!r} for {key!r}") from None
+    picked = [result for sample, result in zip(samples, results, strict=True) if sample is best]
+    if not picked:
+        raise InputError("pick_best", f"it must return one of the samples it is given; for {key!r} it did not")
+    result = picked[0]
     choice = {
-        "id": result.id,
+        "id": key,
         "prompt": result.prompt,
         "expected_answer": result.expected_answer,
         "chosen": best.sample,
@@ -152,17 +153,15 @@ def curve_over_n(pack: dict[str, list[Result]]) -> list[dict[str, float]]:
     ]
 
 
-def summarise_selection(
-    choices: list[dict[str, Any]], curve: list[dict[str, float]], n: int, seed: int
-) -> dict[str, Any]:
-    """What selection did, in numbers. pass@k is unbiased over the whole pack; the rest is of the n chosen from."""
-    rewards = np.array([choice["rewards"] for choice in choices])
+def summarise_selection(rewards: np.ndarray, curve: list[dict[str, float]], seed: int) -> dict[str, Any]:
+    """What selection did, in numbers: pass@k is unbiased over the whole pack, the rest is of the n chosen from."""
+    n = rewards.shape[1]
     rng = random.Random(f"{seed}:control")
     right = rewards.sum(axis=1)
     return {
         "n": n,
         "mean_reward_first": float(rewards[:, 0].mean()),
-        "mean_reward_random": float(np.mean([rng.choice(choice["rewards"]) for choice in choices])),
+        "mean_reward_random": float(np.mean([rng.choice(row) for row in rewards])),
         "pass_at_1": curve[0]["pass_at_k"],
         "pass_at_n": curve[n - 1]["pass_at_k"],
         "pass_hat_n": curve[n - 1]["pass_hat_k"],
@@ -176,14 +175,11 @@ def draw(findings: Findings) -> bytes:
     """pass@k and pass^k over k, beside the prediction of equal prompts."""
     figure, (axes,) = new_figure("Selection: more samples, the same policy")
     curve = findings.selection["curve"]
-    k = [row["k"] for row in curve]
-    equal = "1 - (1 - p)^k: if all prompts were equally hard"
-    axes.plot(k, [row["equal_prompts"] for row in curve], "--", color="grey", label=equal)
-    axes.plot(k, [row["pass_at_k"] for row in curve], "o-", color=COLOURS[0], label="pass@k: at least one right")
-    axes.plot(k, [row["pass_hat_k"] for row in curve], "s-", color=COLOURS[1], label="pass^k: all right")
-    axes.axhline(
-        curve[0]["pass_at_k"], color=COLOURS[2], linewidth=1, label="pass@1: the policy, which selection leaves alone"
-    )
+    k, equal, some, all_ = ([row[name] for row in curve] for name in ("k", "equal_prompts", "pass_at_k", "pass_hat_k"))
+    axes.plot(k, equal, "--", color="grey", label="1 - (1 - p)^k: if all prompts were equally hard")
+    axes.plot(k, some, "o-", color=COLOURS[0], label="pass@k: at least one right")
+    axes.plot(k, all_, "s-", color=COLOURS[1], label="pass^k: all right")
+    axes.axhline(some[0], color=COLOURS[2], linewidth=1, label="pass@1: the policy, which selection leaves alone")
     axes.set(xlabel="samples k", ylabel="chance", ylim=(0, 1.02))
     axes.legend(fontsize=8)
     return png(figure)
@@ -192,10 +188,11 @@ def draw(findings: Findings) -> bytes:
 def readme(findings: Findings) -> str:
     """The run's README.md."""
     selection, chosen = findings.selection, findings.summary["mean_reward"]
-    n, select_with = selection["n"], findings.settings.select_with
+    n = selection["n"]
     return f"""# Selection, not learning
 
-Best of {n} samples, {len(findings.choices)} prompts. The policy is the same before and after.
+Best of {n} samples, {len(findings.choices)} prompts. The policy is the same before and after. `pick_best` saw the rewards
+of `{findings.settings.select_with}`; the table's are the strict scorer's.
 
 | | mean reward |
 |---|---|
@@ -206,8 +203,7 @@ Best of {n} samples, {len(findings.choices)} prompts. The policy is the same bef
 pass@1 {selection["pass_at_1"]:.3f}, pass@{n} {selection["pass_at_n"]:.3f}, pass^{n} {selection["pass_hat_n"]:.3f}.
 Selection can matter for {percent(selection["selection_can_matter"])} of the prompts: some sample is right, some not.
 
-**Label of the gain: selection improvement.** Selected by `pick_best` with rewards of `{select_with}`, graded by the
-strict scorer. {lesson(findings)}
+**Label of the gain: selection improvement.** {lesson(findings)}
 """
 
 
@@ -241,9 +237,9 @@ def print_report(findings: Findings) -> None:
     out.print(rows)
     names = (("pass@1", "pass_at_1"), (f"pass@{n}", "pass_at_n"), (f"pass^{n} (all right)", "pass_hat_n"))
     out.print("\n" + "   ".join(f"{name} {percent(selection[key])}" for name, key in names))
-    most = selection["curve"][-1]["k"]
-    if n < most:
-        out.print(f"(pass@{n} is estimated from all {most} samples of the pack; chosen was from the first {n}.)")
+    last = selection["curve"][-1]
+    if n < last["k"]:
+        out.print(f"(pass@{n} is estimated from all {last['k']} samples of the pack; chosen was from the first {n}.)")
     out.print(f"Selection can matter for {percent(selection['selection_can_matter'])} of the prompts.")
     out.print(f"For {percent(selection['never_right'])} none of the {n} samples is right.\n")
     rows = table(">k", ">pass@k", ">1-(1-p)^k", ">pass^k")
@@ -255,7 +251,6 @@ def print_report(findings: Findings) -> None:
     for choice in failed[:SHOWN_FAILURES]:
         completion = visible(choice["completion"])
         out.print(f"  {choice['id']}: {choice['prompt']}\n    chosen `{completion}`; {why_it_fails(choice)}")
-    last = selection["curve"][-1]
     uneven = last["equal_prompts"] - last["pass_at_k"] > 0.02
     why = ": some prompts are nearly never right, and more samples buy them little" if uneven else ""
     notice(
@@ -277,14 +272,14 @@ def why_it_fails(choice: dict[str, Any]) -> str:
 def main() -> None:
     settings = parse("course.selection_demo", "Loop B: best of N samples.", Settings)
     golden, findings = golden_gate(), run(settings)
-    rule = region_sha256(Path(__file__))
+    rule, n = region_sha256(Path(__file__)), findings.selection["n"]
     saved = save_experiment(
         settings,
         experiment="selection_demo",
         loop="B",
         knob="selection",
         settings={"seed": settings.seed},
-        selection=SelectionRecord(rule=rule, n=findings.selection["n"], select_with=settings.select_with),
+        selection=SelectionRecord(rule=rule, n=n, select_with=settings.select_with),
         summary={**findings.summary, "selection": findings.selection},
         files={
             "selection_demo.jsonl": to_json_lines(findings.choices),
