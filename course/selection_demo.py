@@ -191,8 +191,8 @@ def readme(findings: Findings) -> str:
     n = selection["n"]
     return f"""# Selection, not learning
 
-Best of {n} samples, {len(findings.choices)} prompts. The policy is the same before and after. `pick_best` saw the rewards
-of `{findings.settings.select_with}`; the table's are the strict scorer's.
+Best of {n} samples, {len(findings.choices)} prompts. The policy is the same before and after. `pick_best` saw the
+rewards of `{findings.settings.select_with}`; the table's are the strict scorer's.
 
 | | mean reward |
 |---|---|
