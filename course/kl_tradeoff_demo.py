@@ -2,15 +2,15 @@
 
     python -m course.kl_tradeoff_demo
 
-The actions are eight completions of one prompt, the reference policy a plausible base model's habits. The
-reward is a *weak* rubric, `length_shaped`: most of it for the right number, a little for more characters. One action
-is a loophole, rare under the reference, with the highest reward of all and no true value. For each penalty
-`beta` the best policy of
+The actions are eight completions of one prompt; the reference policy stands for the habits of a base model. The reward
+is a *weak* rubric, `length_shaped`: most of it for the right number, a little for more characters. One action is a
+loophole, rare under the reference, with the highest reward of all and no true value. For each penalty `beta` the best
+policy of
 
     E_pi[r(a)] - beta * KL(pi || pi_ref)        has the closed form   pi*(a) ∝ pi_ref(a) exp(r(a) / beta),
 
-and a gradient learner, started at the reference, gets there step by step. The true value, which nobody
-optimises here, is the strict scorer's.
+and a gradient learner, started at the reference, gets there step by step. The true value is the strict scorer's; nobody
+optimises it here.
 
 What it simplifies: the sums run over eight actions; on a language model both terms are estimated from samples.
 """
@@ -114,7 +114,7 @@ def learn(reference: np.ndarray, rewards: np.ndarray, beta: np.ndarray, steps: i
     """Natural gradient ascent from the reference, all betas side by side. Returns the policies (B, K).
 
     The plain gradient multiplies the push on an action by the action's own probability, so under a weak leash a rare
-    action waits for ages on a plateau. The natural gradient (Kakade 2001) measures a step by how far it moves the
+    action hardly moves for many steps. The natural gradient (Kakade 2001) measures a step by how far it moves the
     distribution; for a softmax it is f itself, and each step closes a tenth of the distance to the optimum.
     """
     theta = np.tile(np.log(reference), (len(beta), 1))
@@ -146,6 +146,7 @@ def draw(findings: Findings) -> bytes:
         place = (row["kl"], row["mean_reward"])
         left.annotate(f"beta {row['beta']:g}", place, xytext=(6, -12), textcoords="offset points", fontsize=8)
     left.set(xlabel="KL from the reference (nats)", ylabel="mean reward (the weak rubric)", title="The frontier")
+    left.margins(y=0.1)
     left.legend(loc="lower right")
     for name, label, colour, mark in (
         ("mean_reward", "reward: what is optimised", COLOURS[0], "o-"),

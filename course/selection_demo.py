@@ -96,7 +96,7 @@ def run(settings: Settings) -> Findings:
 
 
 def load_pack(dataset: Dataset, completions: CompletionsFile) -> dict[str, list[Result]]:
-    """The scored samples of every prompt, in order of their numbers. Raises InputError for a pack that is none."""
+    """The scored samples of every prompt, in order of their numbers. Raises InputError if this is no pack."""
     pack: dict[str, list[Result]] = {key: [] for key in dataset.examples}
     for result in measure(dataset, completions):
         pack[result.id].append(result)

@@ -4,10 +4,10 @@
     python -m course.token_inspect "Final: 323" "Final:323"
     python -m course.token_inspect --tokenizer path/to/tokenizer.json
 
-The scorer reads text. The policy chooses tokens, one after another, and to it two texts that look alike may be
-different sequences of different length. Each text is shown under π0's tokenizer, which keeps digits apart, under
-one that was trained on the same text but may merge digits, and under any `tokenizer.json` you name. With PyTorch
-installed, each of π0's tokens is shown with its log-probability given the prompt.
+The scorer reads text. The policy chooses tokens, one after another: two texts that look alike may be different token
+sequences, of different length. Each text is shown under π0's tokenizer, which keeps digits apart, under one that was
+trained on the same text but may merge digits, and under any `tokenizer.json` you name. With PyTorch installed, each of
+π0's tokens is shown with its log-probability given the prompt.
 """
 
 import importlib.util

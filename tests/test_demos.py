@@ -159,20 +159,20 @@ def test_selection_by_brute_force(command: Command, tmp_path: Path) -> None:
     for n in (1, 3, 8):
         command("course.selection_demo", "--n", n, "--runs-dir", tmp_path)
         run = sorted(tmp_path.glob("run_*"))[-1]
-        found = json.loads((run / "summary.json").read_text())["selection"]
-        assert found["mean_reward_first"] == pytest.approx(np.mean([r[0] for r in rewards.values()]))
+        selection = json.loads((run / "summary.json").read_text())["selection"]
+        assert selection["mean_reward_first"] == pytest.approx(np.mean([r[0] for r in rewards.values()]))
         chosen = json.loads((run / "summary.json").read_text())["mean_reward"]
-        assert chosen == pytest.approx(np.mean([max(r[:n]) for r in rewards.values()])), "the selector is the judge"
-        assert found["never_right"] == pytest.approx(1 - chosen)
-        assert found["pass_at_1"] == pytest.approx(np.mean(list(rewards.values())))
-        assert found["pass_at_n"] == found["curve"][n - 1]["pass_at_k"]
+        assert chosen == pytest.approx(np.mean([max(r[:n]) for r in rewards.values()])), "the selector is the grader"
+        assert selection["never_right"] == pytest.approx(1 - chosen)
+        assert selection["pass_at_1"] == pytest.approx(np.mean(list(rewards.values())))
+        assert selection["pass_at_n"] == selection["curve"][n - 1]["pass_at_k"]
         mixed = [0 < sum(r[:n]) < n for r in rewards.values()]
-        assert found["selection_can_matter"] == pytest.approx(np.mean(mixed))
+        assert selection["selection_can_matter"] == pytest.approx(np.mean(mixed))
         rows = [json.loads(line) for line in (run / "selection_demo.jsonl").read_text().splitlines()]
         for row in rows:
             best = max(row["rewards"])
             assert row["chosen"] == row["rewards"].index(best), "ties break to the first sample"
-        for point in found["curve"]:
+        for point in selection["curve"]:
             k = point["k"]
             subsets = [[max(s) for s in itertools.combinations(r, k)] for r in rewards.values()]
             assert point["pass_at_k"] == pytest.approx(np.mean([np.mean(s) for s in subsets]))
@@ -181,12 +181,12 @@ def test_selection_by_brute_force(command: Command, tmp_path: Path) -> None:
             assert point["pass_at_k"] <= point["equal_prompts"] + 1e-12, "unequal prompts gain less (Jensen)"
 
 
-def test_a_weak_selector_is_judged_by_the_strict_scorer(command: Command, tmp_path: Path) -> None:
+def test_a_weak_selector_is_graded_by_the_strict_scorer(command: Command, tmp_path: Path) -> None:
     done = command("course.selection_demo", "--select-with", "anywhere", "--runs-dir", tmp_path)
     assert "every guess in the text counts" in done.out
     summary = json.loads((tmp_path / "run_001" / "summary.json").read_text())
-    found = summary["selection"]
-    assert found["mean_reward_first"] - 0.2 < summary["mean_reward"] < found["pass_at_n"]
+    selection = summary["selection"]
+    assert selection["mean_reward_first"] - 0.2 < summary["mean_reward"] < selection["pass_at_n"]
     examples = load_dataset(DEV).examples
     for line in (tmp_path / "run_001" / "selection_demo.jsonl").read_text().splitlines():
         row = json.loads(line)
@@ -433,16 +433,16 @@ def test_side_by_side_learning_is_the_same_learning(baseline: str, bandit: Bandi
 
 
 def test_predictions_are_sealed_before_the_step_and_scored_after_it(command: Command, tmp_path: Path) -> None:
-    said = ["up: it may be right", "down, I think", "same", "UP!", "Down\tbecause the baseline is higher"]
-    (tmp_path / "said.txt").write_text("\ufeff" + "\n\n".join(said), encoding="utf-8")
-    words = ("--slow", "--predictions", tmp_path / "said.txt", "--runs-dir", tmp_path / "runs")
+    predictions = ["up: it may be right", "down, I think", "same", "UP!", "Down\tbecause the baseline is higher"]
+    (tmp_path / "predictions.txt").write_text("\ufeff" + "\n\n".join(predictions), encoding="utf-8")
+    words = ("--slow", "--predictions", tmp_path / "predictions.txt", "--runs-dir", tmp_path / "runs")
     done = command("course.policy_gradient_demo", *words)
     assert done.code == 0
     run = tmp_path / "runs" / "run_001"
     rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
     steps = [json.loads(line) for line in (run / "policy_gradient_log.jsonl").read_text().splitlines()]
     seal = ""
-    for row, step, text in zip(rows, steps, said, strict=True):
+    for row, step, text in zip(rows, steps, predictions, strict=True):
         seal = hashlib.sha256(f"{seal}|{row['step']}|{text}".encode()).hexdigest()
         assert row["seal"] == seal
         assert row["direction"] == {"u": "up", "d": "down", "s": "same"}[text[0].lower()]
@@ -464,14 +464,17 @@ def test_predictions_are_sealed_before_the_step_and_scored_after_it(command: Com
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("up\ndown\n", "said.txt: the file is too short: 2 predictions for 5 steps"),
-        ("up\nsideways because\n", "said.txt, line 2: a prediction begins with up, down or same, not 'sideways'"),
-        ("", "said.txt: the file is too short: 0 predictions for 5 steps"),
+        ("up\ndown\n", "predictions.txt: the file is too short: 2 predictions for 5 steps"),
+        (
+            "up\nsideways because\n",
+            "predictions.txt, line 2: a prediction begins with up, down or same, not 'sideways'",
+        ),
+        ("", "predictions.txt: the file is too short: 0 predictions for 5 steps"),
     ],
 )
 def test_bad_predictions(text: str, reason: str, command: Command, tmp_path: Path) -> None:
-    (tmp_path / "said.txt").write_text(text)
-    words = ("--slow", "--predictions", tmp_path / "said.txt", "--runs-dir", tmp_path / "runs")
+    (tmp_path / "predictions.txt").write_text(text)
+    words = ("--slow", "--predictions", tmp_path / "predictions.txt", "--runs-dir", tmp_path / "runs")
     done = command("course.policy_gradient_demo", *words)
     assert done.code == 2
     assert reason in done.err
@@ -572,9 +575,9 @@ def test_the_closed_form_is_the_best_policy_there_is() -> None:
     best = kl_tradeoff_demo.closed_form(reference, rewards, beta)
     top = objective(best, reference, rewards, beta)
     rng = np.random.default_rng(0)
-    for other in rng.dirichlet(np.ones(len(reference)), size=500):
-        others = np.tile(other, (len(beta), 1))
-        assert (objective(others, reference, rewards, beta) <= top + 1e-12).all()
+    for policy in rng.dirichlet(np.ones(len(reference)), size=500):
+        policies = np.tile(policy, (len(beta), 1))
+        assert (objective(policies, reference, rewards, beta) <= top + 1e-12).all()
     assert leashed_gradient(np.log(best), reference, rewards, beta) == pytest.approx(0, abs=1e-12)
 
 
