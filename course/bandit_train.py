@@ -3,92 +3,103 @@
     python -m course.bandit_train
     python -m course.bandit_train --baseline none --steps 50
 
-The actions are a handful of real completions of one prompt; `score` gives the reward. Each step samples an
-action, compares its reward with a baseline, and moves the probabilities by the advantage. An ablation then
-repeats the learning over many seeds, with and without a baseline, and measures the variance of the gradient.
+The actions are a handful of real completions of one prompt; `score` gives the reward. Each step samples an action,
+takes a baseline off its reward, and moves the probabilities by this advantage (`reinforce` in core/bandit.py is the
+loop). An ablation then repeats the learning over many seeds, with and without a baseline, and measures the variance of
+the gradient.
 
-What it simplifies: one prompt and five actions, so it learns in a hundred steps. A language model has more
-completions than there are atoms; the mechanism is this one, the speed is not.
+What it simplifies: one prompt and five actions, so it learns in a hundred steps. A language model has more completions
+than there are atoms; the mechanism is the same, the speed is not.
 """
 
-import argparse
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from course.core.bandit import Bandit, add_bandit_options, bandit_of, log_prob_gradient, softmax
-from course.core.command_line import run_command
-from course.core.display import console, table, visible
+from course.core.bandit import BASELINES, Bandit, BanditOptions, Step, learn, load_bandit, reinforce, sampled_gradients
+from course.core.command_line import option, parse, run_command
+from course.core.display import console, notice, table, visible
+from course.core.experiment import save_experiment
 from course.core.figures import COLOURS, LINES, new_figure, png
-from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.core.runs import SUMMARY, RunWriter, add_run_options
-from course.core.scoring import experiment
+from course.core.files import InputError, to_json_lines
 
-BASELINES = ("none", "running", "batch")
-RUNNING_RATE = 0.1  # b <- b + 0.1 (r - b)
 ABLATION_SEEDS = 200
 ABLATION_BATCH = 8
 VARIANCE_DRAWS = 20_000
+SHOWN_LINES = 14
+LOG_FIELDS = (
+    "step", "action", "completion", "prob", "reward", "baseline", "advantage", "prob_after", "probs_after"
+)  # fmt: skip
 SIGN_LINE = "advantage > 0: better than the baseline, the sampled action is reinforced; < 0: worse, it is suppressed"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settings(BanditOptions):
+    steps: int = option(60, "updates of the policy", at_least=1)
+    baseline: str = option("running", "what is taken off the reward", choices=BASELINES)
+    batch: int = option(1, "samples for each step; the batch baseline needs two", at_least=1)
+
+    def check(self) -> None:
+        """Refuse a mean over one sample, which would leave no advantage. Raises InputError."""
+        super().check()
+        if self.baseline == "batch" and self.batch < 2:
+            raise InputError("--batch", "the mean of a batch needs two samples or more")
+
+
 @dataclass(frozen=True)
-class Step:
-    """One sampled action and what it did. A batch of n samples gives n rows of the same step."""
+class Findings:
+    """What was learned, and what the ablation measured. `curves` are by shift of the rewards, then by baseline."""
 
-    step: int
-    action: int
-    completion: str
-    prob: float
-    reward: float
-    baseline: float
-    advantage: float
-    prob_after: float
-    probs_after: list[float]
+    bandit: Bandit
+    log: list[Step]
+    curves: dict[float, dict[str, np.ndarray]]
+    summary: dict[str, Any]
 
 
-def sample_action(probs: np.ndarray, uniform: float) -> int:
-    """The action whose share of the unit interval holds the number."""
-    return min(int(np.searchsorted(probs.cumsum(), uniform, side="right")), len(probs) - 1)
+def run(settings: Settings) -> Findings:
+    """Learn once and keep the log; then repeat it over seeds for each baseline, with two scales of the rewards."""
+    bandit = load_bandit(settings.dataset, settings.pack, settings.id)
+    rewards, size = bandit.rewards, (settings.steps, settings.learning_rate)
+    log = learn(bandit, *size, settings.seed, settings.batch, settings.baseline)
+    curves = {up: {name: learning_curves(rewards, up, name, settings) for name in BASELINES} for up in (0.0, 1.0)}
+    summary = {
+        "mean_reward_before": float(rewards.mean()),
+        "mean_reward_after": float(np.array(log[-1].probs_after) @ rewards),
+        "gradient_variance": variance_table(rewards, settings.seed),
+    }
+    return Findings(bandit, log, curves, summary)
 
 
-def train(
-    bandit: Bandit, baseline: str, steps: int, batch: int, learning_rate: float, seed: int
-) -> tuple[list[Step], np.ndarray]:
-    """REINFORCE on the bandit from equal probabilities. Returns the log and the last probabilities (K,)."""
+def learning_curves(rewards: np.ndarray, raised: float, baseline: str, settings: Settings) -> np.ndarray:
+    """The chance of the right action after 0, 1, … steps (seeds, steps + 1), with all rewards raised by a constant."""
+    seeds = [(settings.seed, number) for number in range(ABLATION_SEEDS)]
+    updates = reinforce(rewards + raised, settings.steps, settings.learning_rate, seeds, ABLATION_BATCH, baseline)
+    start = np.full(ABLATION_SEEDS, rewards.mean())
+    return np.stack([start, *(update.probs_after @ rewards for update in updates)], axis=1)
+
+
+def variance_table(rewards: np.ndarray, seed: int) -> list[dict[str, Any]]:
+    """The measured variance of the gradient for each baseline, early, midway and late.
+
+    Then again with all rewards raised by 1, which changes nothing about which action is better, nor about the exact
+    gradient.
+    """
     rng = np.random.default_rng(seed)
-    theta = np.zeros(len(bandit.actions))
-    running = 0.0
-    log: list[Step] = []
-    for step in range(1, steps + 1):
-        probs = softmax(theta)
-        actions = [sample_action(probs, rng.random()) for _ in range(batch)]
-        rewards = [float(bandit.rewards[action]) for action in actions]
-        b = {"none": 0.0, "running": running, "batch": sum(rewards) / batch}[baseline]
-        advantages = [reward - b for reward in rewards]
-        gradient = np.zeros_like(theta)
-        for action, advantage in zip(actions, advantages, strict=True):
-            gradient += advantage * log_prob_gradient(probs, action) / batch
-        theta = theta + learning_rate * gradient
-        after = softmax(theta)
-        for action, reward, advantage in zip(actions, rewards, advantages, strict=True):
-            running += RUNNING_RATE * (reward - running)
-            log.append(
-                Step(
-                    step=step,
-                    action=action,
-                    completion=bandit.actions[action],
-                    prob=float(probs[action]),
-                    reward=reward,
-                    baseline=b,
-                    advantage=advantage,
-                    prob_after=float(after[action]),
-                    probs_after=[float(p) for p in after],
-                )
-            )
-    return log, softmax(theta)
+    right = rewards > 0
+    rows = []
+    for raised in (0.0, 1.0):
+        for chance in (float(right.mean()), 0.5, 0.9):
+            theta = np.log(np.where(right, chance / right.sum(), (1 - chance) / (~right).sum()))
+            row: dict[str, Any] = {"chance_right": chance, "rewards": f"{raised:g} and {1 + raised:g}"}
+            for baseline in BASELINES:
+                how = (baseline, ABLATION_BATCH, VARIANCE_DRAWS, rng)
+                gradients = sampled_gradients(theta, rewards + raised, *how)
+                # So that all three estimate the same.
+                unshrunk = ABLATION_BATCH / (ABLATION_BATCH - 1) if baseline == "batch" else 1.0
+                row[baseline] = float((unshrunk * gradients).var(axis=0).sum())
+            rows.append(row)
+    return rows
 
 
 def story(row: Step) -> str:
@@ -106,82 +117,14 @@ def story(row: Step) -> str:
     )
 
 
-def sampled_gradients(
-    theta: np.ndarray, rewards: np.ndarray, baseline: str, batch: int, draws: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Many independent estimates (draws, K) of the gradient at one policy, each from a batch of samples.
-
-    The running baseline is a moving average of past rewards, here a settled one of the same policy; it is independent
-    of the batch, so the estimate stays unbiased. The batch mean holds each sample's own reward, which shrinks the
-    estimate by (n - 1) / n exactly.
-    """
-    probs = softmax(theta)
-    actions = rng.choice(len(probs), size=(draws, batch), p=probs)
-    found = rewards[actions]
-    if baseline == "none":
-        b = np.zeros((draws, 1))
-    elif baseline == "running":
-        past = rewards[rng.choice(len(probs), size=(draws, 50), p=probs)]
-        weights = RUNNING_RATE * (1 - RUNNING_RATE) ** np.arange(50)
-        b = (past @ (weights / weights.sum()))[:, None]
-    else:
-        b = found.mean(axis=1, keepdims=True)
-    scores = np.eye(len(probs))[actions] - probs
-    return np.asarray(((found - b)[..., None] * scores).mean(axis=1))
+def log_lines(findings: Findings) -> list[str]:
+    """The log as text."""
+    return [f"prompt: {findings.bandit.example['prompt']}", SIGN_LINE, *map(story, findings.log)]
 
 
-def variance_table(bandit: Bandit, batch: int, seed: int) -> list[dict[str, Any]]:
-    """The measured variance of the gradient for each baseline, early, midway and late.
-
-    Then again with all rewards raised by 1, which changes nothing about which action is better, nor about the exact
-    gradient.
-    """
-    rng = np.random.default_rng(seed)
-    right = bandit.rewards > 0
-    rows = []
-    for raised in (0.0, 1.0):
-        for chance in (float(right.mean()), 0.5, 0.9):
-            theta = np.log(np.where(right, chance / right.sum(), (1 - chance) / (~right).sum()))
-            row: dict[str, Any] = {"chance_right": chance, "rewards": f"{raised:g} and {1 + raised:g}"}
-            for baseline in BASELINES:
-                drawn = sampled_gradients(theta, bandit.rewards + raised, baseline, batch, VARIANCE_DRAWS, rng)
-                unshrunk = batch / (batch - 1) if baseline == "batch" else 1.0  # so that all three estimate the same
-                row[baseline] = float((unshrunk * drawn).var(axis=0).sum())
-            rows.append(row)
-    return rows
-
-
-def learning_curves(
-    bandit: Bandit,
-    raised: float,
-    baseline: str,
-    steps: int,
-    batch: int,
-    learning_rate: float,
-    seeds: Sequence[int | tuple[int, int]],
-) -> np.ndarray:
-    """The chance of the right action after each step (seeds, steps + 1), all seeds learning side by side."""
-    uniform = np.stack([np.random.default_rng(seed).random((steps, batch)) for seed in seeds])
-    theta = np.zeros((len(seeds), len(bandit.actions)))
-    running = np.zeros(len(seeds))
-    curve = [softmax(theta) @ bandit.rewards]
-    for step in range(steps):
-        probs = softmax(theta)
-        actions = (
-            (probs.cumsum(axis=1)[:, None, :] < uniform[:, step, :, None]).sum(axis=2).clip(max=probs.shape[1] - 1)
-        )
-        rewards = bandit.rewards[actions] + raised
-        b = {"none": np.zeros(len(seeds)), "running": running, "batch": rewards.mean(axis=1)}[baseline]
-        scores = np.eye(probs.shape[1])[actions] - probs[:, None, :]
-        theta = theta + learning_rate * ((rewards - b[:, None])[..., None] * scores).mean(axis=1)
-        for place in range(batch):
-            running = running + RUNNING_RATE * (rewards[:, place] - running)
-        curve.append(softmax(theta) @ bandit.rewards)
-    return np.stack(curve, axis=1)
-
-
-def draw(curves: dict[float, dict[str, np.ndarray]]) -> bytes:
+def draw(findings: Findings) -> bytes:
     """Learning curves: the median over seeds, and the middle 80 of 100; one panel for each shift of the rewards."""
+    curves = findings.curves
     figure, panels = new_figure("Baselines: learning, and its spread over seeds", panels=len(curves), width=9)
     for axes, (raised, by_baseline) in zip(panels, curves.items(), strict=True):
         for colour, line, (name, curve) in zip(COLOURS, LINES, by_baseline.items(), strict=False):
@@ -194,55 +137,17 @@ def draw(curves: dict[float, dict[str, np.ndarray]]) -> bytes:
     return png(figure)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m course.bandit_train", description="Loop C: a tiny bandit learner.")
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--baseline", choices=BASELINES, default="running")
-    parser.add_argument("--batch", type=int, default=1, help="samples for each step; the batch baseline needs two")
-    add_bandit_options(parser)
-    add_run_options(parser)
-    args = parser.parse_args()
-    if args.steps < 1:
-        raise InputError("--steps", "at least one step")
-    if args.batch < (2 if args.baseline == "batch" else 1):
-        raise InputError("--batch", "the mean of a batch needs two samples or more; else one is enough")
-    bandit = bandit_of(args)
-    log, probs = train(bandit, args.baseline, args.steps, args.batch, args.learning_rate, args.seed)
-    variances = variance_table(bandit, ABLATION_BATCH, args.seed)
-    seeds = [(args.seed, number) for number in range(ABLATION_SEEDS)]
-    size = (args.steps, ABLATION_BATCH, args.learning_rate, seeds)
-    curves = {up: {name: learning_curves(bandit, up, name, *size) for name in BASELINES} for up in (0.0, 1.0)}
-    picture = draw(curves)
-    settings: dict[str, Any] = {
-        name: getattr(args, name) for name in ("steps", "baseline", "batch", "learning_rate", "seed")
-    }
-    settings |= bandit.source
-    summary = {
-        "loop": "C",
-        "mean_reward_before": float(bandit.rewards.mean()),
-        "mean_reward_after": float(probs @ bandit.rewards),
-        "gradient_variance": variances,
-    }
-    lines = [f"prompt: {bandit.example['prompt']}", SIGN_LINE, *map(story, log)]
-    if args.plot:
-        write_whole(args.plot, picture)
-    with RunWriter(args.runs_dir) as run:
-        run.write("bandit_train_log.txt", ("\n".join(lines) + "\n").encode())
-        run.write("bandit_train_log.jsonl", to_json_lines(map(asdict, log)))
-        run.write("bandit_train.png", picture)
-        run.write(SUMMARY, to_pretty_json(summary))
-        folder = run.finish({"experiment": "bandit_train", **experiment(args, "C", "policy", settings)})
-
-    out = console()
+def print_report(findings: Findings) -> None:
+    """The log's first lines, the probabilities, and the ablation."""
+    out, bandit, variances = console(), findings.bandit, findings.summary["gradient_variance"]
     out.print(f"Loop C (learning): a policy over {len(bandit.actions)} completions, moved by rewards\n")
-    for line in lines[:14]:
+    for line in log_lines(findings)[:SHOWN_LINES]:
         out.print(line)
-    out.print(f"… {len(log)} rows in {folder / 'bandit_train_log.txt'}\n")
+    out.print(f"… {len(findings.log)} rows in bandit_train_log.txt\n")
     rows = table(">action", ">before", ">after", ">reward", "completion", title="Probabilities")
-    for action, text in enumerate(bandit.actions):
-        rows.add_row(
-            str(action), f"{1 / len(probs):.3f}", f"{probs[action]:.3f}", f"{bandit.rewards[action]:g}", visible(text)
-        )
+    start = 1 / len(bandit.actions)
+    for action, (text, prob) in enumerate(zip(bandit.actions, findings.log[-1].probs_after, strict=True)):
+        rows.add_row(str(action), f"{start:.3f}", f"{prob:.3f}", f"{bandit.rewards[action]:g}", visible(text))
     out.print(rows)
     title = f"Measured variance of the gradient ({VARIANCE_DRAWS:,} batches of {ABLATION_BATCH} samples), by baseline"
     rows = table(">chance of the right action", "rewards", *(f">{name}" for name in BASELINES), title=title)
@@ -250,20 +155,38 @@ def main() -> None:
         rows.add_row(f"{row['chance_right']:.1f}", row["rewards"], *(f"{row[name]:.4f}" for name in BASELINES))
     out.print()
     out.print(rows)
-    before, after = summary["mean_reward_before"], summary["mean_reward_after"]
+    before, after = findings.summary["mean_reward_before"], findings.summary["mean_reward_after"]
     early, late, raised = variances[0], variances[2], variances[3]
-    out.print(
-        f"""
-What to notice:
-- Learning moved probability itself: the expected reward went from {before:.2f} to {after:.2f}.
-- On average a baseline changes nothing; it changes the noise. Early on it takes the gradient's variance from
-  {early["none"]:.4f} to {early["running"]:.4f}; and with all rewards raised by 1, a change that means nothing, from
-  {raised["none"]:.4f} to {raised["running"]:.4f}. Without a baseline, everything looks good.
-- It is no law. With rewards of 0 and 1 and a policy that is nearly always right, none is quieter: {late["none"]:.4f}
-  against {late["running"]:.4f}. Without a baseline a reward of 0 pushes nothing, so the rare failures make no noise."""
+    notice(
+        f"Learning moved probability itself: the expected reward went from {before:.2f} to {after:.2f}.",
+        "On average a baseline changes nothing; it changes the noise. Early on it takes the gradient's variance from "
+        f"{early['none']:.4f} to {early['running']:.4f}; and with all rewards raised by 1, a change that means "
+        f"nothing, from {raised['none']:.4f} to {raised['running']:.4f}. Without a baseline, everything looks good.",
+        "It is no law. With rewards of 0 and 1 and a policy that is nearly always right, none is quieter: "
+        f"{late['none']:.4f} against {late['running']:.4f}. Without a baseline a reward of 0 pushes nothing, so the "
+        "rare failures make no noise.",
     )
-    out.print(f"\nRun written to {folder}; look at {folder / 'bandit_train.png'}")
-    out.print("Next: python -m course.policy_gradient_demo --slow")
+
+
+def main() -> None:
+    settings = parse("course.bandit_train", "Loop C: a tiny bandit learner.", Settings)
+    findings = run(settings)
+    recorded = {name: getattr(settings, name) for name in ("steps", "baseline", "batch", "learning_rate", "seed")}
+    saved = save_experiment(
+        settings,
+        experiment="bandit_train",
+        loop="C",
+        knob="policy",
+        settings={**recorded, **findings.bandit.source},
+        summary=findings.summary,
+        files={
+            "bandit_train_log.txt": ("\n".join(log_lines(findings)) + "\n").encode(),
+            "bandit_train_log.jsonl": to_json_lines(step.row(LOG_FIELDS) for step in findings.log),
+        },
+        picture=draw(findings),
+    )
+    print_report(findings)
+    saved.close("python -m course.policy_gradient_demo --slow")
 
 
 if __name__ == "__main__":

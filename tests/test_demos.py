@@ -8,25 +8,36 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from course import bandit_train, kl_tradeoff_demo, policy_gradient_demo, select_or_learn, selection_demo, toy_mdp
-from course.core.bandit import Bandit, exact_gradient, load_bandit, log_prob_gradient, softmax
-from course.core.files import InputError, to_pretty_json
+from course import bandit_train, kl_tradeoff_demo, select_or_learn, selection_demo, toy_mdp
+from course.core.bandit import (
+    BASELINES,
+    RUNNING_RATE,
+    Bandit,
+    learn,
+    load_bandit,
+    log_prob_gradient,
+    reinforce,
+    sampled_gradients,
+    softmax,
+    take_step,
+)
+from course.core.datasets import CompletionsFile, load_dataset
+from course.core.files import InputError, sha256_file, to_pretty_json
 from course.core.golden import GoldenCase, GoldenReport
-from course.core.paths import DEV as DATASET
-from course.core.paths import PACK
-from course.core.runs import load_manifest, load_results
+from course.core.manifest import load_manifest, manifest_file
+from course.core.paths import DEV, PACK
+from course.core.runs import load_results
 from course.core.scoring import summarise
 from course.core.verification import verify
-from course.datasets import CompletionsFile, load_dataset
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
-from tests.test_verify import reseal
 
 DEMOS = {
     "selection_demo": ("B", {"selection_demo.jsonl", "results.jsonl", "README.md", "selection_demo.png"}),
@@ -41,7 +52,7 @@ DEMOS = {
 
 @pytest.fixture(scope="module")
 def bandit() -> Bandit:
-    return load_bandit(DATASET, PACK, None)
+    return load_bandit(DEV, PACK, None)
 
 
 # --- every demo -----------------------------------------------------------------------------------------------------
@@ -49,64 +60,61 @@ def bandit() -> Bandit:
 
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_demo_writes_a_whole_run_with_the_same_bytes_each_time(name: str, command: Command, tmp_path: Path) -> None:
+    """And its picture where it is asked for as well."""
     loop, files = DEMOS[name]
-    for _ in range(2):
-        done = command(f"course.{name}", "--runs-dir", tmp_path)
+    plot = tmp_path / "here.png"
+    words = ("--seeds", 4) if name == "toy_mdp" else ()
+    pictured = any(file.endswith(".png") for file in files)
+    for more in ((), ("--plot", plot) if pictured else ()):
+        done = command(f"course.{name}", *words, *more, "--runs-dir", tmp_path)
         assert done.code == 0, done.err
         assert "What to notice" in done.out
         assert "Next: python -m course" in done.out
         assert "\x1b" not in done.out
-    one, other = tmp_path / "run_001", tmp_path / "run_002"
-    manifest = load_manifest(one)
-    assert manifest["loop"] == loop
-    assert manifest["knob"]
-    assert set(manifest["files"]) == files | {"summary.json"}
-    for file in manifest["files"]:
-        assert (one / file).read_bytes() == (other / file).read_bytes(), file
-    assert verify(one) == ([], [])
-    assert command("course.verify_run", "--run", one).code == 0
-    listed = "math_dev.jsonl" if loop == "B" else manifest["experiment"]
+    first, second = tmp_path / "run_001", tmp_path / "run_002"
+    manifest = load_manifest(first)
+    assert manifest.loop == loop
+    assert manifest.knob
+    assert set(manifest.files) == files | {"summary.json"}
+    for file in manifest.files:
+        assert (first / file).read_bytes() == (second / file).read_bytes(), file
+    if pictured:
+        assert plot.read_bytes() == next(second.glob("*.png")).read_bytes()
+        assert plot.read_bytes().startswith(b"\x89PNG")
+    assert verify(first) == ([], [])
+    assert command("course.verify_run", "--run", first).code == 0
+    listed = "math_dev.jsonl" if loop == "B" else str(manifest.experiment)
     assert listed in command("course.inspect_run", "--runs-dir", tmp_path).out
-
-
-@pytest.mark.parametrize("name", [name for name in DEMOS if name != "token_inspect"])
-def test_a_plot_is_written_where_it_is_asked_for(name: str, command: Command, tmp_path: Path) -> None:
-    plot = tmp_path / "here.png"
-    assert command(f"course.{name}", "--runs-dir", tmp_path / "runs", "--plot", plot).code == 0
-    assert plot.read_bytes() == next((tmp_path / "runs" / "run_001").glob("*.png")).read_bytes()
-    assert plot.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("selection_demo", "--n", 9), "--n: between 1 and 8, the samples that the pack has for every prompt; not 9"),
+        (("selection_demo", "--n", 9), "--n: between 1 and 8"),
         (("selection_demo", "--n", 0), "--n: between 1 and 8"),
-        (
-            ("selection_demo", "--select-with", "nice"),
-            "--select-with: unknown rubric 'nice'; there are strict, anywhere",
-        ),
+        (("selection_demo", "--select-with", "nice"), "--select-with: unknown: 'nice'; there are strict, anywhere"),
         (("selection_demo", "--pack", "data/rollouts/frozen_rollouts_dev.jsonl"), "a pack needs several samples"),
         (("selection_demo", "--pack", "nowhere"), "nowhere: No such file or directory"),
-        (("policy_gradient_demo", "--steps", 0), "--steps: at least one step"),
-        (("policy_gradient_demo", "--learning-rate", 0), "--learning-rate: a number above zero"),
-        (("policy_gradient_demo", "--learning-rate", "nan"), "--learning-rate: a number above zero"),
+        (("policy_gradient_demo", "--steps", 0), "--steps: at least 1"),
+        (("policy_gradient_demo", "--learning-rate", 0), "--learning-rate: above 0"),
+        (("policy_gradient_demo", "--learning-rate", "nan"), "--learning-rate: a finite number"),
         (("policy_gradient_demo", "--slow"), "--slow: there is no terminal to ask on: give a file with --predictions"),
         (("policy_gradient_demo", "--predictions", "x"), "--predictions: predictions are made in slow motion"),
         (("policy_gradient_demo", "--slow", "--predictions", "nowhere"), "nowhere: No such file or directory"),
         (("policy_gradient_demo", "--id", "nobody"), "no example 'nobody'"),
-        (("bandit_train", "--steps", -1), "--steps: at least one step"),
+        (("bandit_train", "--steps", -1), "--steps: at least 1"),
         (("bandit_train", "--baseline", "batch"), "--batch: the mean of a batch needs two samples or more"),
-        (("bandit_train", "--learning-rate", "inf"), "--learning-rate: a number above zero"),
+        (("bandit_train", "--baseline", "mean"), "--baseline: unknown: 'mean'; there are none, running, batch"),
+        (("bandit_train", "--learning-rate", "inf"), "--learning-rate: a finite number"),
         (("bandit_train", "--pack", "data/rollouts/frozen_rollouts_dev.jsonl"), "which a bandit needs"),
         (("toy_mdp", "--episodes", 0), "--episodes: at least 1"),
         (("toy_mdp", "--seeds", 0), "--seeds: at least 1"),
-        (("kl_tradeoff_demo", "--betas", -1), "--betas: each must be 0.002 or more"),
-        (("kl_tradeoff_demo", "--betas", 0.1, 0), "--betas: each must be 0.002 or more"),
-        (("kl_tradeoff_demo", "--betas", 1e-310), "--betas: each must be 0.002 or more"),
-        (("bandit_train", "--seed", -1), "--seed: a whole number, zero or more"),
-        (("toy_mdp", "--seed", -1), "--seed: a whole number, zero or more"),
-        (("kl_tradeoff_demo", "--steps", 0), "--steps: at least one step"),
+        (("kl_tradeoff_demo", "--betas", -1), "--betas: at least 0.002"),
+        (("kl_tradeoff_demo", "--betas", 0.1, 0), "--betas: at least 0.002"),
+        (("kl_tradeoff_demo", "--betas", 1e-310), "--betas: at least 0.002"),
+        (("bandit_train", "--seed", -1), "--seed: at least 0"),
+        (("toy_mdp", "--seed", -1), "--seed: at least 0"),
+        (("kl_tradeoff_demo", "--steps", 0), "--steps: at least 1"),
         (("select_or_learn", "--n", 0), "--n: at least 1"),
         (("select_or_learn", "--steps", 0), "--steps: at least 1"),
         (("token_inspect", "--tokenizer", "nowhere"), "nowhere: No such file or directory"),
@@ -138,7 +146,7 @@ def test_the_map_names_every_command(command: Command) -> None:
 
 def pack_rewards() -> dict[str, list[float]]:
     """The rewards of the shipped pack, scored here and now."""
-    examples = load_dataset(DATASET).examples
+    examples = load_dataset(DEV).examples
     rewards: dict[str, list[float]] = {key: [] for key in examples}
     for row in CompletionsFile(PACK, examples):
         rewards[row.id].append(score(examples[row.id], row.completion)["reward"])
@@ -151,20 +159,20 @@ def test_selection_by_brute_force(command: Command, tmp_path: Path) -> None:
     for n in (1, 3, 8):
         command("course.selection_demo", "--n", n, "--runs-dir", tmp_path)
         run = sorted(tmp_path.glob("run_*"))[-1]
-        found = json.loads((run / "summary.json").read_text())["selection"]
-        assert found["mean_reward_first"] == pytest.approx(np.mean([r[0] for r in rewards.values()]))
+        selection = json.loads((run / "summary.json").read_text())["selection"]
+        assert selection["mean_reward_first"] == pytest.approx(np.mean([r[0] for r in rewards.values()]))
         chosen = json.loads((run / "summary.json").read_text())["mean_reward"]
-        assert chosen == pytest.approx(np.mean([max(r[:n]) for r in rewards.values()])), "the selector is the judge"
-        assert found["never_right"] == pytest.approx(1 - chosen)
-        assert found["pass_at_1"] == pytest.approx(np.mean(list(rewards.values())))
-        assert found["pass_at_n"] == found["curve"][n - 1]["pass_at_k"]
+        assert chosen == pytest.approx(np.mean([max(r[:n]) for r in rewards.values()])), "the selector is the grader"
+        assert selection["never_right"] == pytest.approx(1 - chosen)
+        assert selection["pass_at_1"] == pytest.approx(np.mean(list(rewards.values())))
+        assert selection["pass_at_n"] == selection["curve"][n - 1]["pass_at_k"]
         mixed = [0 < sum(r[:n]) < n for r in rewards.values()]
-        assert found["selection_can_matter"] == pytest.approx(np.mean(mixed))
+        assert selection["selection_can_matter"] == pytest.approx(np.mean(mixed))
         rows = [json.loads(line) for line in (run / "selection_demo.jsonl").read_text().splitlines()]
         for row in rows:
             best = max(row["rewards"])
             assert row["chosen"] == row["rewards"].index(best), "ties break to the first sample"
-        for point in found["curve"]:
+        for point in selection["curve"]:
             k = point["k"]
             subsets = [[max(s) for s in itertools.combinations(r, k)] for r in rewards.values()]
             assert point["pass_at_k"] == pytest.approx(np.mean([np.mean(s) for s in subsets]))
@@ -173,13 +181,13 @@ def test_selection_by_brute_force(command: Command, tmp_path: Path) -> None:
             assert point["pass_at_k"] <= point["equal_prompts"] + 1e-12, "unequal prompts gain less (Jensen)"
 
 
-def test_a_weak_selector_is_judged_by_the_strict_scorer(command: Command, tmp_path: Path) -> None:
+def test_a_weak_selector_is_graded_by_the_strict_scorer(command: Command, tmp_path: Path) -> None:
     done = command("course.selection_demo", "--select-with", "anywhere", "--runs-dir", tmp_path)
     assert "every guess in the text counts" in done.out
     summary = json.loads((tmp_path / "run_001" / "summary.json").read_text())
-    found = summary["selection"]
-    assert found["mean_reward_first"] - 0.2 < summary["mean_reward"] < found["pass_at_n"]
-    examples = load_dataset(DATASET).examples
+    selection = summary["selection"]
+    assert selection["mean_reward_first"] - 0.2 < summary["mean_reward"] < selection["pass_at_n"]
+    examples = load_dataset(DEV).examples
     for line in (tmp_path / "run_001" / "selection_demo.jsonl").read_text().splitlines():
         row = json.loads(line)
         assert row["reward"] == score(examples[row["id"]], row["completion"])["reward"]
@@ -221,12 +229,13 @@ def test_a_worse_rule_is_not_called_pass_at_n(
     assert "by construction" not in done.out + (tmp_path / "run_001" / "README.md").read_text()
 
 
-def test_a_scorer_that_fails_the_gate_judges_nothing(
-    monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path
+@pytest.mark.parametrize("name", ["selection_demo", "policy_gradient_demo", "select_or_learn"])
+def test_a_scorer_that_fails_the_gate_measures_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path
 ) -> None:
     broken = GoldenReport(cases=1, crashes=[(GoldenCase("x", 1, "", "a test", 1.0), {"reward": 0.0, "details": {}})])
-    monkeypatch.setattr(selection_demo, "check_golden", lambda: broken)
-    done = command("course.selection_demo", "--runs-dir", tmp_path / "runs")
+    monkeypatch.setattr("course.core.golden.check_golden", lambda folder: broken)
+    done = command(f"course.{name}", "--runs-dir", tmp_path / "runs")
     assert done.code == 1
     assert not (tmp_path / "runs").exists()
 
@@ -241,7 +250,7 @@ def test_the_label_is_in_the_readme(command: Command, tmp_path: Path) -> None:
 
 
 def test_a_pack_with_a_missing_example_is_refused(tmp_path: Path) -> None:
-    examples = load_dataset(DATASET)
+    examples = load_dataset(DEV)
     path = write_rows(tmp_path / "pack.jsonl", [{"id": "dev-0001", "completion": "", "sample": n} for n in range(2)])
     with pytest.raises(InputError, match="no sample for example 'dev-0002'"):
         selection_demo.load_pack(examples, CompletionsFile(path, examples.examples))
@@ -253,9 +262,9 @@ def test_a_pack_in_any_order_makes_a_run_that_verifies(command: Command, tmp_pat
     (tmp_path / "shuffled.jsonl").write_text("".join(lines), encoding="utf-8")
     command("course.selection_demo", "--pack", tmp_path / "shuffled.jsonl", "--runs-dir", tmp_path / "runs")
     command("course.selection_demo", "--runs-dir", tmp_path / "runs")
-    one, other = tmp_path / "runs" / "run_001", tmp_path / "runs" / "run_002"
-    assert verify(one) == ([], [])
-    assert (one / "results.jsonl").read_bytes() == (other / "results.jsonl").read_bytes()
+    shuffled, in_order = tmp_path / "runs" / "run_001", tmp_path / "runs" / "run_002"
+    assert verify(shuffled) == ([], [])
+    assert (shuffled / "results.jsonl").read_bytes() == (in_order / "results.jsonl").read_bytes()
 
 
 def test_a_run_that_lost_its_failures_is_found_out(command: Command, tmp_path: Path) -> None:
@@ -267,7 +276,9 @@ def test_a_run_that_lost_its_failures_is_found_out(command: Command, tmp_path: P
     summary = json.loads((run / "summary.json").read_text())
     kept = {k: v for k, v in summarise(load_results(run)).items() if not k.startswith("pass_at")}
     (run / "summary.json").write_bytes(to_pretty_json({**summary, **kept}))
-    reseal(run)
+    manifest = load_manifest(run)
+    forged = msgspec.structs.replace(manifest, files={name: sha256_file(run / name) for name in manifest.files})
+    (run / "manifest.json").write_bytes(manifest_file(forged))
     wrong, _ = verify(run)
     assert wrong
     assert all("nothing was chosen for" in line for line in wrong)
@@ -295,6 +306,12 @@ def test_selection_on_a_holdout_says_that_it_looked(command: Command, tmp_path: 
 
 
 # --- gradients ------------------------------------------------------------------------------------------------------
+
+
+def exact_gradient(theta: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    """∇θ of the expected reward, summed over all actions: π(a) (r(a) - E[r])."""
+    probs = softmax(theta)
+    return np.asarray(probs * (rewards - probs @ rewards))
 
 
 THETAS = st.lists(st.floats(-2, 2), min_size=5, max_size=5).map(np.array)
@@ -327,13 +344,13 @@ def test_any_constant_baseline_is_unbiased_by_enumeration(theta: np.ndarray, bas
     assert mean == pytest.approx(exact_gradient(theta, rewards), abs=1e-12)
 
 
-@pytest.mark.parametrize("baseline", bandit_train.BASELINES)
+@pytest.mark.parametrize("baseline", BASELINES)
 @pytest.mark.parametrize("batch", [2, 8])
 def test_sampled_gradients_agree_with_enumeration(baseline: str, batch: int, bandit: Bandit) -> None:
     """Within three standard errors, with and without a baseline; the batch mean shrinks by (n - 1) / n exactly."""
     theta = np.array([0.3, -0.2, 0.5, 0.0, -0.6])
     rng = np.random.default_rng(4)
-    drawn = bandit_train.sampled_gradients(theta, bandit.rewards, baseline, batch, 40_000, rng)
+    drawn = sampled_gradients(theta, bandit.rewards, baseline, batch, 40_000, rng)
     expected = exact_gradient(theta, bandit.rewards)
     if baseline == "batch":
         expected = expected * (batch - 1) / batch
@@ -342,7 +359,7 @@ def test_sampled_gradients_agree_with_enumeration(baseline: str, batch: int, ban
 
 
 def test_measured_variance_is_lower_with_a_baseline(bandit: Bandit) -> None:
-    rows = bandit_train.variance_table(bandit, 8, 0)
+    rows = bandit_train.variance_table(bandit.rewards, 0)
     early, raised = rows[0], rows[3:]
     assert early["running"] < early["none"]
     assert early["batch"] < early["none"]
@@ -354,15 +371,21 @@ def test_measured_variance_is_lower_with_a_baseline(bandit: Bandit) -> None:
 
 
 def test_a_step_goes_along_the_gradient(bandit: Bandit) -> None:
+    """One learner and one sample; then a batch, whose gradient is the mean of its samples'."""
     rng = np.random.default_rng(0)
     for _ in range(100):
         theta, baseline = rng.normal(size=5), rng.random()
-        action = int(rng.integers(5))
-        step = policy_gradient_demo.update(bandit, theta, baseline, action, 1, 1e-3)
-        numeric = finite_differences(lambda t, a=action: float(np.log(softmax(t)[a])), theta)  # type: ignore[misc]
-        expected = (bandit.rewards[action] - baseline) * numeric
-        assert (np.array(step.theta_after) - theta) / 1e-3 == pytest.approx(expected, abs=1e-6)
-        assert step.direction == ("up" if step.advantage > 0 else "down")
+        actions = rng.integers(5, size=3)
+        expected = []
+        for action in actions:
+            numeric = finite_differences(lambda t, a=action: float(np.log(softmax(t)[a])), theta)  # type: ignore[misc]
+            expected.append((bandit.rewards[action] - baseline) * numeric)
+            update = take_step(theta[None], bandit.rewards, np.array([[action]]), np.array([baseline]), 1e-3)
+            assert (update.theta_after[0] - theta) / 1e-3 == pytest.approx(expected[-1], abs=1e-6)
+            moved = update.probs_after[0, action] - update.probs[0, action]
+            assert np.sign(moved) == np.sign(update.advantages[0, 0])
+        update = take_step(theta[None], bandit.rewards, actions[None], np.array([baseline]), 1e-3)
+        assert update.gradient[0] == pytest.approx(np.mean(expected, axis=0), abs=1e-6)
 
 
 def test_the_bandit_is_made_of_real_completions(bandit: Bandit) -> None:
@@ -373,10 +396,10 @@ def test_the_bandit_is_made_of_real_completions(bandit: Bandit) -> None:
     assert bandit.rewards.sum() == 1
 
 
-@pytest.mark.parametrize("baseline", bandit_train.BASELINES)
+@pytest.mark.parametrize("baseline", BASELINES)
 def test_the_bandit_learns(baseline: str, bandit: Bandit) -> None:
-    log, probs = bandit_train.train(bandit, baseline, 200, 4, 0.5, 1)
-    assert probs @ bandit.rewards > 0.9
+    log = learn(bandit, 200, 0.5, 1, batch=4, baseline=baseline)
+    assert np.array(log[-1].probs_after) @ bandit.rewards > 0.9
     assert len(log) == 800
     for row in log:
         assert row.advantage == row.reward - row.baseline
@@ -384,29 +407,42 @@ def test_the_bandit_learns(baseline: str, bandit: Bandit) -> None:
         assert f"advantage {row.advantage:+.3f}" in bandit_train.story(row)
 
 
-def test_side_by_side_learning_is_the_same_learning(bandit: Bandit) -> None:
-    """The vectorised curves of the ablation against the plain loop, the same random numbers in both."""
-    for baseline in ("none", "batch"):
-        curve = bandit_train.learning_curves(bandit, 0.0, baseline, 30, 4, 0.5, [7])[0]
-        log, _ = bandit_train.train(bandit, baseline, 30, 4, 0.5, 7)
-        last = [np.array(log[4 * step].probs_after) @ bandit.rewards for step in range(30)]
-        assert curve[1:] == pytest.approx(last, abs=1e-12)
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_side_by_side_learning_is_the_same_learning(baseline: str, bandit: Bandit) -> None:
+    """Three seeds side by side against a plain loop written here, the same random numbers in both."""
+    steps, batch = 30, 4
+    updates = list(reinforce(bandit.rewards, steps, 0.5, [7, 8, 9], batch, baseline))
+    for place, seed in enumerate([7, 8, 9]):
+        rng = np.random.default_rng(seed)
+        theta, running = np.zeros(5), 0.0
+        for update in updates:
+            probs = softmax(theta)
+            actions = [int(np.searchsorted(probs.cumsum(), rng.random(), side="right")) for _ in range(batch)]
+            rewards = [float(bandit.rewards[action]) for action in actions]
+            b = {"none": 0.0, "running": running, "batch": sum(rewards) / batch}[baseline]
+            gradient = sum((r - b) * log_prob_gradient(probs, a) / batch for r, a in zip(rewards, actions, strict=True))
+            theta = theta + 0.5 * gradient
+            for reward in rewards:
+                running += RUNNING_RATE * (reward - running)
+            assert update.actions[place].tolist() == actions
+            assert update.baseline[place] == pytest.approx(b, abs=1e-12)
+            assert update.probs_after[place] == pytest.approx(softmax(theta), abs=1e-12)
 
 
 # --- predictions ----------------------------------------------------------------------------------------------------
 
 
 def test_predictions_are_sealed_before_the_step_and_scored_after_it(command: Command, tmp_path: Path) -> None:
-    said = ["up: it may be right", "down, I think", "same", "UP!", "Down\tbecause the baseline is higher"]
-    (tmp_path / "said.txt").write_text("\ufeff" + "\n\n".join(said), encoding="utf-8")
-    words = ("--slow", "--predictions", tmp_path / "said.txt", "--runs-dir", tmp_path / "runs")
+    predictions = ["up: it may be right", "down, I think", "same", "UP!", "Down\tbecause the baseline is higher"]
+    (tmp_path / "predictions.txt").write_text("\ufeff" + "\n\n".join(predictions), encoding="utf-8")
+    words = ("--slow", "--predictions", tmp_path / "predictions.txt", "--runs-dir", tmp_path / "runs")
     done = command("course.policy_gradient_demo", *words)
     assert done.code == 0
     run = tmp_path / "runs" / "run_001"
     rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
     steps = [json.loads(line) for line in (run / "policy_gradient_log.jsonl").read_text().splitlines()]
     seal = ""
-    for row, step, text in zip(rows, steps, said, strict=True):
+    for row, step, text in zip(rows, steps, predictions, strict=True):
         seal = hashlib.sha256(f"{seal}|{row['step']}|{text}".encode()).hexdigest()
         assert row["seal"] == seal
         assert row["direction"] == {"u": "up", "d": "down", "s": "same"}[text[0].lower()]
@@ -428,14 +464,17 @@ def test_predictions_are_sealed_before_the_step_and_scored_after_it(command: Com
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("up\ndown\n", "said.txt: the file is too short: 2 predictions for 5 steps"),
-        ("up\nsideways because\n", "said.txt, line 2: a prediction begins with up, down or same, not 'sideways'"),
-        ("", "said.txt: the file is too short: 0 predictions for 5 steps"),
+        ("up\ndown\n", "predictions.txt: the file is too short: 2 predictions for 5 steps"),
+        (
+            "up\nsideways because\n",
+            "predictions.txt, line 2: a prediction begins with up, down or same, not 'sideways'",
+        ),
+        ("", "predictions.txt: the file is too short: 0 predictions for 5 steps"),
     ],
 )
 def test_bad_predictions(text: str, reason: str, command: Command, tmp_path: Path) -> None:
-    (tmp_path / "said.txt").write_text(text)
-    words = ("--slow", "--predictions", tmp_path / "said.txt", "--runs-dir", tmp_path / "runs")
+    (tmp_path / "predictions.txt").write_text(text)
+    words = ("--slow", "--predictions", tmp_path / "predictions.txt", "--runs-dir", tmp_path / "runs")
     done = command("course.policy_gradient_demo", *words)
     assert done.code == 2
     assert reason in done.err
@@ -457,7 +496,7 @@ def test_the_terminal_asks_until_it_is_answered(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     done = command("course.policy_gradient_demo", "--slow", "--steps", 2, "--runs-dir", tmp_path)
     assert done.code == 0
-    assert done.out.count("It begins with up, down or same") == 3
+    assert done.out.count("up, down or same; then say why") == 3
     done = command("course.policy_gradient_demo", "--slow", "--steps", 1, "--runs-dir", tmp_path)
     assert done.err == "error: --slow: the terminal closed before the last prediction\n"
 
@@ -471,7 +510,7 @@ def test_delayed_reward_is_learned_on_every_seed_and_immediate_credit_learns_no_
         by_return = toy_mdp.learn("return", 400, 0.5, seed)
         assert by_return.chance_right[-1] > 0.97
         immediate = toy_mdp.learn("immediate", 400, 0.5, seed)
-        assert immediate.first.tolist() == [0.5, 0.5]
+        assert immediate.policy[0].tolist() == [0.5, 0.5]
         assert immediate.chance_right[-1] < 0.5
 
 
@@ -498,38 +537,48 @@ def test_the_first_steps_gradient_by_enumeration() -> None:
 def test_the_log_of_the_mdp_shows_return_and_credit() -> None:
     for credit in toy_mdp.CREDITS:
         for row in toy_mdp.learn(credit, 50, 0.5, 3).log:
-            assert row.reward == 0 or row.step == 2, "reward comes only at the end"
-            assert row.credit == (row.return_ if credit == "return" else row.reward)
-            assert toy_mdp.as_json(row)["return"] == row.return_
+            assert row["reward"] == 0 or row["step"] == 2, "reward comes only at the end"
+            assert row["credit"] == (row["return"] if credit == "return" else row["reward"])
 
 
 # --- the leash ------------------------------------------------------------------------------------------------------
 
 
 def kl_setting() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    texts = [text for text, _ in kl_tradeoff_demo.ACTIONS]
-    reference = np.array([p for _, p in kl_tradeoff_demo.ACTIONS])
-    rewards = np.array([kl_tradeoff_demo.RUBRIC.score(kl_tradeoff_demo.EXAMPLE, text)["reward"] for text in texts])
-    return reference, rewards, np.array(kl_tradeoff_demo.BETAS)
+    rewards = [
+        kl_tradeoff_demo.RUBRIC.score(kl_tradeoff_demo.EXAMPLE, text)["reward"] for text in kl_tradeoff_demo.TEXTS
+    ]
+    return kl_tradeoff_demo.REFERENCE, np.array(rewards), np.array(kl_tradeoff_demo.BETAS)
+
+
+def objective(probs: np.ndarray, reference: np.ndarray, rewards: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """E_pi[r] - beta KL(pi || pi_ref), for each beta."""
+    return np.asarray(probs @ rewards - beta * kl_tradeoff_demo.kl(probs, reference))
+
+
+def leashed_gradient(theta: np.ndarray, reference: np.ndarray, rewards: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """∇θ of the objective, made of what the learner steps along: pi(a) (f(a) - E_pi[f])."""
+    probs, f = softmax(theta), kl_tradeoff_demo.leashed_rewards(theta, reference, rewards, beta)
+    return np.asarray(probs * (f - (probs * f).sum(axis=-1, keepdims=True)))
 
 
 def test_the_learner_reaches_the_closed_form_for_every_beta() -> None:
     reference, rewards, beta = kl_setting()
     assert reference.sum() == pytest.approx(1)
     best = kl_tradeoff_demo.closed_form(reference, rewards, beta)
-    learned = kl_tradeoff_demo.learn(reference, rewards, beta, kl_tradeoff_demo.LEARNING_STEPS)
+    learned = kl_tradeoff_demo.learn(reference, rewards, beta, kl_tradeoff_demo.Settings().steps)
     assert (abs(best - learned).sum(axis=1) / 2 < 1e-3).all()
 
 
 def test_the_closed_form_is_the_best_policy_there_is() -> None:
     reference, rewards, beta = kl_setting()
     best = kl_tradeoff_demo.closed_form(reference, rewards, beta)
-    top = kl_tradeoff_demo.objective(best, reference, rewards, beta)
+    top = objective(best, reference, rewards, beta)
     rng = np.random.default_rng(0)
-    for other in rng.dirichlet(np.ones(len(reference)), size=500):
-        others = np.tile(other, (len(beta), 1))
-        assert (kl_tradeoff_demo.objective(others, reference, rewards, beta) <= top + 1e-12).all()
-    assert kl_tradeoff_demo.gradient(np.log(best), reference, rewards, beta) == pytest.approx(0, abs=1e-12)
+    for policy in rng.dirichlet(np.ones(len(reference)), size=500):
+        policies = np.tile(policy, (len(beta), 1))
+        assert (objective(policies, reference, rewards, beta) <= top + 1e-12).all()
+    assert leashed_gradient(np.log(best), reference, rewards, beta) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_gradient_of_the_leashed_objective_by_finite_differences() -> None:
@@ -539,9 +588,9 @@ def test_the_gradient_of_the_leashed_objective_by_finite_differences() -> None:
         theta = rng.normal(size=len(reference))
 
         def value(t: np.ndarray, b: float = beta) -> float:
-            return float(kl_tradeoff_demo.objective(softmax(t)[None], reference, rewards, np.array([b]))[0])
+            return float(objective(softmax(t)[None], reference, rewards, np.array([b]))[0])
 
-        exact = kl_tradeoff_demo.gradient(theta[None], reference, rewards, np.array([beta]))[0]
+        exact = leashed_gradient(theta[None], reference, rewards, np.array([beta]))[0]
         assert exact == pytest.approx(finite_differences(value, theta), abs=1e-7)
 
 
@@ -559,7 +608,7 @@ def test_the_frontier_is_monotone_and_the_loophole_wins_without_a_leash(command:
     truth = [row["true_value"] for row in sweep]
     assert max(truth) > truth[0] > truth[-1], "the true value rises first, and then falls"
     assert sweep[-1]["loophole"] > 0.9
-    text = kl_tradeoff_demo.ACTIONS[kl_tradeoff_demo.LOOPHOLE][0]
+    text = kl_tradeoff_demo.TEXTS[kl_tradeoff_demo.LOOPHOLE]
     assert score(kl_tradeoff_demo.EXAMPLE, text)["reward"] == 0
 
 
@@ -601,7 +650,7 @@ def image_of(path: Path) -> bytes:
 
 
 def test_the_diagrams_are_those_of_the_script(command: Command, tmp_path: Path) -> None:
-    assert command("course.diagrams", "--out-dir", tmp_path).code == 0
+    assert command("docs.diagrams.draw", "--out-dir", tmp_path).code == 0
     shipped = sorted((ROOT / "docs" / "diagrams").glob("*.png"))
     assert len(shipped) == len(list(tmp_path.iterdir())) == 4
     for path in shipped:

@@ -1,13 +1,12 @@
-"""Draw the four diagrams of the course into `docs/diagrams/`.
+"""Draw the four diagrams of the course, beside this file.
 
     python docs/diagrams/draw.py
 
-Tokens, scores and rates in them are real: the shipped tokenizer's, the scorer's, and those of the shipped rollouts.
-Goodhart's curve is that of data/measured/, made by course.policy.goodhart. Only the drift of a policy is schematic, and
-says so.
+Tokens, scores and rates are real: from the shipped tokenizer, the scorer and the shipped rollouts. Goodhart's curve is
+measured (data/measured/, made by course.policy.goodhart). Only the drift of a policy is schematic, and says so.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -15,20 +14,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from tokenizers import Tokenizer
 
-from course.core.command_line import run_command
+from course.core.command_line import option, parse, run_command
 from course.core.datasets import CompletionsFile, load_dataset
 from course.core.display import console
 from course.core.figures import COLOURS, new_figure, png
 from course.core.files import JsonLines, write_whole
-from course.core.paths import DEV as DATASET
-from course.core.paths import PACK
+from course.core.paths import DEV, GOODHART_CURVE, PACK, PI0
 from course.core.scoring import measure
 from course.score import score
 
-TOKENIZER = Path(__file__).resolve().parents[1] / "data" / "policy" / "pi0" / "tokenizer.json"
-GOODHART = Path(__file__).resolve().parents[1] / "data" / "measured" / "goodhart_tolerant.jsonl"
+FOLDER = Path(__file__).parent
+TOKENIZER = PI0 / "tokenizer.json"
 EXAMPLE = {"id": "17*19", "prompt": "Compute 17*19.", "expected_answer": 323}
 COMPLETION = "Final: 323"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    out_dir: Path = option(FOLDER, "where the diagrams are written")
 
 
 def box(axes: Axes, x: float, y: float, text: str, colour: str = "white", size: float = 9) -> None:
@@ -138,7 +141,7 @@ class Point(msgspec.Struct):
 
 def goodhart() -> bytes:
     """The proxy keeps rising; the true goal does not. A thin line for each seed, a thick one for their mean."""
-    points = [point for _, point in JsonLines(GOODHART, Point)]
+    points = [point for _, point in JsonLines(GOODHART_CURVE, Point)]
     steps = sorted({point.step for point in points})
     figure, (axes,) = new_figure("Goodhart's curve, measured: π0 paid by the rubric `tolerant`, three seeds")
     means = {}
@@ -163,10 +166,8 @@ def goodhart() -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python docs/diagrams/draw.py", description="Draw the diagrams of the course.")
-    parser.add_argument("--out-dir", type=Path, default=Path("docs/diagrams"))
-    args = parser.parse_args()
-    dataset = load_dataset(DATASET)
+    settings = parse("docs.diagrams.draw", "Draw the diagrams of the course.", Settings)
+    dataset = load_dataset(DEV)
     rewards = [result.reward for result in measure(dataset, CompletionsFile(PACK, dataset.examples))]
     pictures = {
         "distribution_shift.png": distribution_shift(),
@@ -175,8 +176,8 @@ def main() -> None:
         "goodhart.png": goodhart(),
     }
     for name, picture in pictures.items():
-        write_whole(args.out_dir / name, picture)
-        console().print(f"{args.out_dir / name}")
+        write_whole(settings.out_dir / name, picture)
+        console().print(f"{settings.out_dir / name}")
 
 
 if __name__ == "__main__":
