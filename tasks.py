@@ -1,6 +1,6 @@
 """Set up and run, on any system: `python tasks.py eval` measures π0, `python tasks.py test` runs the tests.
 
-Makes .venv, installs the pinned packages where they have changed, and runs. Needs Python 3.11 and a network, no package.
+Makes .venv, installs the pinned packages where they have changed, and runs. Needs Python 3.11, and no package.
 """
 
 import os
@@ -20,8 +20,7 @@ TASKS = {
         "core",
         "Loop A on the frozen rollouts",
         [
-            "course.eval --dataset data/datasets/math_dev.jsonl"
-            " --completions data/rollouts/frozen_rollouts_dev.jsonl",
+            "course.eval --dataset data/datasets/math_dev.jsonl --completions data/rollouts/frozen_rollouts_dev.jsonl",
         ],
     ),
     "test": ("all", "the tests", ["pytest"]),
@@ -57,7 +56,7 @@ def install(needed: str) -> None:
 
 
 def main(words: list[str]) -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  (any Python may be asked to run this)
         sys.exit("Python 3.11 or newer is needed: python3.11 tasks.py eval, or make eval PYTHON=python3.11")
     if not words or words[0] not in TASKS:
         sys.exit("\n".join(["python tasks.py TASK", *(f"  {name:6} {TASKS[name][1]}" for name in TASKS)]))
