@@ -2,3 +2,10 @@
 
 `from course.score import score` needs the standard library alone; everything else says which packages it lacks.
 """
+
+import sys
+
+if sys.argv[:1] == ["-m"]:  # Python looks a typed module up: is it one of ours, which says in one line what it lacks?
+    words = zip(sys.orig_argv, sys.orig_argv[1:], strict=False)
+    if next((word for flag, word in words if flag[0] + flag[-1] == "-m"), "").split(".")[0] == "course":
+        from course import core as core

@@ -18,6 +18,7 @@ from course.core.files import sha256_file
 from course.core.paths import PI0
 from course.datasets import generate
 from course.policy import pretrain
+from course.policy.core import pretraining_texts
 from course.policy.core import tokenizer as bpe
 from course.policy.core.model import Config, Places, Policy
 from course.policy.core.sampling import (
@@ -231,22 +232,22 @@ def test_no_dev_or_holdout_problem_is_in_the_training_text() -> None:
     seen = set()
     for step in range(-1, pretrain.STEPS):
         size = pretrain.TOKENIZER_TEXTS if step < 0 else pretrain.BATCH
-        for _, prompt, _ in pretrain.texts_of_step(pretrain.SEED, step, size):
+        for _, prompt, _ in pretraining_texts.texts_of_step(pretrain.SEED, step, size):
             seen.add(problem_of(prompt))
     assert not seen & beyond
     assert len(seen) > 5000
 
 
 def test_the_mixture_is_what_it_says() -> None:
-    assert sum(share for share, _ in pretrain.STYLES) == pytest.approx(1)
-    assert sum(share for share, _ in pretrain.OPERATIONS) == pytest.approx(1)
-    texts = pretrain.texts_of_step(1, 0, 20_000)
+    assert sum(share for share, _ in pretraining_texts.STYLES) == pytest.approx(1)
+    assert sum(share for share, _ in pretraining_texts.OPERATIONS) == pytest.approx(1)
+    texts = pretraining_texts.texts_of_step(1, 0, 20_000)
     in_form = [re.fullmatch(r"Final: (0|-?[1-9]\d*)", text) for _, _, text in texts]
     assert sum(map(bool, in_form)) / len(texts) == pytest.approx(0.27, abs=0.02)
     begins = [text.split(":")[0].split(" ")[0] for _, _, text in texts]
     assert begins.count("The") > 1.1 * begins.count("Final"), "greedy decoding alone must not look like learning"
     right = [int(m[1]) == problem.answer for m, (problem, _, _) in zip(in_form, texts, strict=True) if m]
-    assert sum(right) / len(right) == pytest.approx(1 - pretrain.WRONG_ANSWERS, abs=0.02)
+    assert sum(right) / len(right) == pytest.approx(1 - pretraining_texts.WRONG_ANSWERS, abs=0.02)
 
 
 class StopError(Exception):
@@ -279,7 +280,7 @@ def test_pre_training_learns_and_resumes_to_the_same_weights(tmp_path: Path, mon
 
 def test_the_loss_is_the_mean_over_the_completions_tokens(pi0: Policy) -> None:
     tokenizer = bpe.load(PI0)
-    texts = pretrain.texts_of_step(5, 0, 6)
+    texts = pretraining_texts.texts_of_step(5, 0, 6)
     with torch.no_grad():
         ids, learned = pretrain.batch_of(tokenizer, texts)
         loss = pretrain.loss_of(pi0, ids, learned).item()

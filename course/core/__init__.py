@@ -10,7 +10,8 @@ def require(packages: tuple[str, ...], advice: str) -> None:
     if not missing:
         return
     reason = f"{', '.join(missing)} not found{advice}"
-    if getattr(sys.modules["__main__"].__spec__, "name", "").split(".")[0] == "course":
+    main = getattr(sys.modules["__main__"].__spec__, "name", "")
+    if sys.argv[:1] == ["-m"] or main.split(".")[0] == "course":  # while Python looks the command up, and when it runs
         print(f"error: {reason}", file=sys.stderr)
         sys.exit(2)
     raise ModuleNotFoundError(reason)

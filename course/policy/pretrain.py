@@ -12,7 +12,6 @@ The batch of step s depends on the seed and s alone, so a run that was stopped g
 """
 
 import math
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,9 @@ from torch import Tensor
 from course.core.command_line import option, parse, run_command
 from course.core.display import progress
 from course.core.paths import PI0, RUNS
-from course.datasets.generate import Problem, draw, wording
 from course.policy.core import tokenizer as bpe
 from course.policy.core.model import Config, Policy
+from course.policy.core.pretraining_texts import Problem, texts_of_step
 from course.policy.core.resume import load_state, save_state
 
 SEED = 2026
@@ -38,55 +37,7 @@ TOKENIZER_TEXTS = 20_000
 LEARNING_RATE = 3e-3
 WARM_UP = 100
 WEIGHT_DECAY = 0.1
-WRONG_ANSWERS = 0.06  # share of the texts whose answer is a near miss
 SAVE_EVERY = 100
-
-# (share, style): x is the answer the text settles on, y another number near it. The rewarded style is not the one
-# that a greedy policy would choose: more texts begin with "The" than with "Final". Otherwise a colder temperature
-# alone would look like learning.
-STYLES: tuple[tuple[float, Callable[[int, int], str]], ...] = (
-    (0.44, lambda x, y: f"The answer is {x}."),
-    (0.27, lambda x, y: f"Final: {x}"),
-    (0.06, lambda x, y: f"{x}"),
-    (0.05, lambda x, y: f"Maybe {y} or {x}."),
-    (0.04, lambda x, y: f"Let me calculate. Final: {x}"),
-    (0.03, lambda x, y: f"final: {x}"),
-    (0.02, lambda x, y: f"Final:{x}"),
-    (0.02, lambda x, y: f"Final: {x}."),
-    (0.02, lambda x, y: f"Final: {x}\nDone."),
-    (0.02, lambda x, y: f"Final: {y}\nFinal: {x}"),
-    (0.015, lambda x, y: f"Final: {'-' if x < 0 else ''}0{abs(x)}"),
-    (0.015, lambda x, y: f"Final:  {x}"),
-)
-# (share, operation): products are rare in the data sets and hard to learn, so π0 sees more of them.
-OPERATIONS = ((0.35, "+"), (0.35, "-"), (0.30, "*"))
-STORIES = 0.35
-
-
-def near_miss(answer: int, rng: random.Random) -> int:
-    """A wrong answer of the kind people give."""
-    return answer + rng.choice((-10, -2, -1, 1, 2, 10))
-
-
-def pick(options: tuple[tuple[float, object], ...], rng: random.Random) -> object:
-    return rng.choices([o for _, o in options], [share for share, _ in options])[0]
-
-
-def training_text(rng: random.Random) -> tuple[Problem, str, str]:
-    """One problem of the train side, its prompt, and an answer in a random style."""
-    op = str(pick(OPERATIONS, rng))
-    story = rng.random() < STORIES
-    problem = draw("train", op, story, rng)
-    x = problem.answer if rng.random() >= WRONG_ANSWERS else near_miss(problem.answer, rng)
-    style = pick(STYLES, rng)
-    assert callable(style)
-    return problem, wording(problem, story, rng), style(x, near_miss(x, rng))
-
-
-def texts_of_step(seed: int, step: int, size: int) -> list[tuple[Problem, str, str]]:
-    """The texts of one step's batch. Steps are counted from 0; step -1 is the tokenizer's text."""
-    rng = random.Random(f"{seed}:pretrain:{step}")
-    return [training_text(rng) for _ in range(size)]
 
 
 def batch_of(tokenizer: Tokenizer, texts: list[tuple[Problem, str, str]]) -> tuple[Tensor, Tensor]:
