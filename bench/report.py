@@ -19,7 +19,7 @@ from course.core.command_line import run_command
 from course.core.display import console, table
 from course.core.files import InputError, to_json
 from course.core.golden import check_golden
-from course.core.report.run_view import look_at
+from course.core.report.run_view import view_run
 from course.eval import evaluate
 from course.report import page
 from tests.browser import NoBrowserError, chromium, open_page
@@ -75,7 +75,7 @@ def measured(browser: webdriver.Chrome, folder: Path, size: int, repeats: int) -
     folder.mkdir()
     run = make_run(folder, size)
     start = time.perf_counter()
-    html, _ = page([look_at(run)])
+    html, _ = page([view_run(run)])
     (folder / "page.html").write_text(html, encoding="utf-8")
     written = time.perf_counter() - start
     taken = []

@@ -27,7 +27,8 @@ FROM_CHECKOUT = (
     "the course runs from its checkout, where data/ lies beside course/: clone it and install it there with"
     " `pip install -e .`. (`from course.score import score` works anywhere.)"
 )
-A, B = TypeVar("A"), TypeVar("B")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class FoundError(Exception):
@@ -81,11 +82,15 @@ def option(
 
 
 @overload
-def parse(command: str, about: str, first: A | type[A], /, *, hide: Container[str] = ()) -> A: ...
+def parse(command: str, about: str, first: type[A], /, *, hide: Container[str] = ()) -> A: ...
+@overload
+def parse(command: str, about: str, first: A, /, *, hide: Container[str] = ()) -> A: ...
 @overload
 def parse(
-    command: str, about: str, first: A | type[A], second: B | type[B], /, *, hide: Container[str] = ()
+    command: str, about: str, first: type[A], second: type[B], /, *, hide: Container[str] = ()
 ) -> tuple[A, B]: ...
+@overload
+def parse(command: str, about: str, first: A, second: type[B], /, *, hide: Container[str] = ()) -> tuple[A, B]: ...
 def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ()) -> Any:
     """The settings that were typed: one dataclass for each target, which is a class or an instance with its defaults.
 

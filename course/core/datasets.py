@@ -144,16 +144,14 @@ def load_sidecar(completions: Path) -> Sidecar | None:
     path = sidecar_path(completions)
     if not path.exists():
         return None
-    try:
-        return msgspec.convert(read_json(path), Sidecar)
-    except msgspec.ValidationError as error:
-        raise InputError(path, str(error)) from None
+    sidecar: Sidecar = read_json(path, Sidecar)
+    return sidecar
 
 
 def check_sidecar(sidecar: Sidecar | None, completions: CompletionsFile, dataset: Dataset) -> None:
-    """A sidecar that describes other completions, or another data set, is worse than none. Raises InputError.
+    """Refuse a sidecar that describes other completions, or another data set. Raises InputError.
 
-    To be asked when the completions have been read to their end.
+    Call it after the completions have been read to the end, when their hash is known.
     """
     if sidecar is None:
         return

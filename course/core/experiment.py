@@ -20,7 +20,7 @@ from course.core.datasets import Dataset
 from course.core.display import console, typed
 from course.core.files import InputError, to_pretty_json, write_whole
 from course.core.golden import GoldenReport, golden_gate
-from course.core.manifest import SUMMARY, Change, Circumstances, Manifest, PolicyRecord, load_manifest
+from course.core.manifest import SUMMARY, Change, Circumstances, Loop, Manifest, PolicyRecord, load_manifest
 from course.core.paths import RUNS
 from course.core.runs import RunWriter, damage, earlier_looks
 from course.core.scoring import scorer_identity
@@ -73,7 +73,7 @@ class SavedRun:
 def save_experiment(
     options: RunOptions,
     *,
-    loop: str,
+    loop: Loop,
     knob: str,
     summary: Mapping[str, Any],
     experiment: str | None = None,
@@ -103,6 +103,7 @@ def save_experiment(
         looks = earlier_looks(looks_at.prompts_sha256, options.runs_dir)
         if "prompts_sha256" not in record:
             record["looked_at"] = [looks_at.prompts_sha256]
+    where: dict[str, Any] = {f"{kind}_path": str(path) for kind, path in (paths or {}).items()}
     name = f"{experiment}.png"
     if picture is not None and isinstance(options, PictureOptions) and options.plot:
         write_whole(options.plot, picture)
@@ -114,7 +115,7 @@ def save_experiment(
             hashes = {folder: write(run.folder / folder) for folder, write in checkpoints.items()}
             policy = PolicyRecord(start=policy.start, tokenizer=policy.tokenizer, checkpoints=hashes)
         manifest = Manifest(
-            loop=loop,  # type: ignore[arg-type]  (checked when the manifest is written)
+            loop=loop,
             knob=knob,
             experiment=experiment,
             change=change,
@@ -126,7 +127,7 @@ def save_experiment(
             files=run.hashes(),
             circumstances=Circumstances(
                 **describe_machine(),
-                **{f"{kind}_path": str(path) for kind, path in (paths or {}).items()},
+                **where,
                 earlier_looks_at_this_holdout=looks,
                 seconds_of_learning=seconds_of_learning,
             ),

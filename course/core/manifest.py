@@ -15,13 +15,14 @@ from course.core.files import InputError, read_bytes, sha256, strict_json, to_pr
 
 MANIFEST, RESULTS, SUMMARY = "manifest.json", "results.jsonl", "summary.json"
 FORMAT = 1
+Loop = Literal["A", "B", "C", "B and C"]
 
 
 class Record(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
     """An object of the manifest: what it does not know it refuses; what is None is left out of the file."""
 
 
-class Change(Record):
+class Change(Record, frozen=True):
     """The single declared change since another run, the parent."""
 
     declared: str
@@ -29,14 +30,14 @@ class Change(Record):
     parent_seal: str
 
 
-class ScorerRecord(Record):
+class ScorerRecord(Record, frozen=True):
     """Which instrument: the version of its spec, and the hash of its source."""
 
     spec_version: str
     sha256: str
 
 
-class CoreRecord(Record):
+class CoreRecord(Record, frozen=True):
     """Whether the core was as it was sealed, its hash, and a line for each file that was not."""
 
     sealed: bool
@@ -44,7 +45,7 @@ class CoreRecord(Record):
     broken: list[str]
 
 
-class GoldenRecord(Record):
+class GoldenRecord(Record, frozen=True):
     """What the golden gate found: the hash of the course's cases, and counts. `yours` are the student's cases."""
 
     sha256: str
@@ -62,7 +63,7 @@ class GoldenRecord(Record):
         return {kind: getattr(self, kind) for kind in kinds}
 
 
-class FileRecord(Record):
+class FileRecord(Record, frozen=True):
     """A file by its name, its hash and, for a data set, its split."""
 
     sha256: str
@@ -70,7 +71,7 @@ class FileRecord(Record):
     split: str | None = None
 
 
-class PolicyRecord(Record):
+class PolicyRecord(Record, frozen=True):
     """Which policy was sampled (name and hashes); or from which one learning began, and what it left behind."""
 
     name: str | None = None
@@ -81,7 +82,7 @@ class PolicyRecord(Record):
     checkpoints: dict[str, str] = msgspec.field(default_factory=dict)  # folder in the run -> hash
 
 
-class SelectionRecord(Record):
+class SelectionRecord(Record, frozen=True):
     """How the completions of Loop B were chosen: hash of the rule, samples to choose from, the selecting rubric."""
 
     rule: str
@@ -89,7 +90,7 @@ class SelectionRecord(Record):
     select_with: str
 
 
-class Circumstances(Record):
+class Circumstances(Record, frozen=True):
     """What varies from run to run of the same inputs."""
 
     time: str
@@ -106,11 +107,11 @@ class Circumstances(Record):
     seconds_of_learning: float | None = None
 
 
-class Manifest(Record, kw_only=True):
+class Manifest(Record, frozen=True, kw_only=True):
     """The whole of `manifest.json`."""
 
     format: Literal[1] = msgspec.field(default=1)
-    loop: Literal["A", "B", "C", "B and C"]
+    loop: Loop
     knob: str
     experiment: str | None = None  # None: a plain evaluation
     change: Change | None = None

@@ -32,6 +32,16 @@ class Result(msgspec.Struct):
     reward: float
     details: dict[str, Any]
 
+    @property
+    def passed(self) -> bool:
+        return self.reward >= 1.0
+
+    @property
+    def code(self) -> str | None:
+        """The code of the failure, as text; None where there is none."""
+        code = self.details.get("code")
+        return None if code is None else str(code)
+
 
 def result_line(result: Result) -> bytes:
     """The line, with a checksum of its own, so that damage can be named to the line."""
@@ -125,8 +135,11 @@ def list_runs(runs_dir: Path) -> list[Path]:
     return [path for _, path in sorted(named) if is_run(path)]
 
 
-def load_results(run: Path) -> Iterator[Result]:
-    """The results of a run, one at a time. Raises InputError."""
+def read_results(run: Path) -> Iterator[Result | InputError]:
+    """Every line of a run's results, one at a time: the result, or what is wrong with the line.
+
+    Raises InputError if the file cannot be read.
+    """
     path = run / RESULTS
     try:
         with path.open("rb", buffering=1 << 20) as file:
@@ -134,9 +147,17 @@ def load_results(run: Path) -> Iterator[Result]:
                 try:
                     yield parse_result(line)
                 except ValueError as error:
-                    raise InputError(path, str(error), number) from None
+                    yield InputError(path, str(error), number)
     except OSError as error:
         raise InputError(path, reason_of(error)) from None
+
+
+def load_results(run: Path) -> Iterator[Result]:
+    """The results of a run, one at a time. Raises InputError at the first line that is no result."""
+    for result in read_results(run):
+        if isinstance(result, InputError):
+            raise result
+        yield result
 
 
 _decode_result = msgspec.json.Decoder(Result).decode
@@ -147,7 +168,8 @@ def parse_result(line: bytes) -> Result:
     try:
         return _decode_result(line)
     except (msgspec.MsgspecError, UnicodeError):
-        return msgspec.convert(strict_json(line), Result)  # lone surrogates; msgspec's errors are ValueErrors
+        result: Result = strict_json(line, Result)  # which reads lone surrogates
+        return result
 
 
 def damage(run: Path) -> list[str]:

@@ -23,6 +23,7 @@ from course.core.runs import Result
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG = b"\x89PNG\r\n\x1a\n"
+UNKNOWN_CODE = "a code that this scorer does not know"
 LONGEST = 300  # characters of one value in a table; longer ones are cut, and say so
 
 
@@ -56,10 +57,8 @@ def short_cell(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST].rstrip()} … ({len(text) - LONGEST:,} characters more)"
 
 
-def tables_of(summary: Any) -> list[Table]:
+def tables_of(summary: dict[str, Any]) -> list[Table]:
     """A summary as tables: single values first, then objects, those that are alike side by side, then lists of rows."""
-    if not isinstance(summary, dict):
-        return []
     objects = {name: flat(value) for name, value in summary.items() if isinstance(value, dict) and value}
     lists = {name: value for name, value in summary.items() if is_rows(value)}
     single = [[name, short_cell(value)] for name, value in summary.items() if name not in objects and name not in lists]
@@ -113,9 +112,8 @@ class Numbered(dict[str, int]):
 
 
 def code_of(result: Result) -> str:
-    """The code of a result as text, `passed` where there is none."""
-    code = result.details.get("code")
-    return "passed" if code is None else str(code)
+    """The code of a result, `passed` where there is none."""
+    return result.code or "passed"
 
 
 def pairs_of(sides: Sequence[Sequence[Result]]) -> dict[tuple[str, int], list[Result | None]]:
@@ -157,7 +155,7 @@ def rows_of(
         outcome = outcome_of[example_id] if outcome_of else int(code_of(one) != "passed")
         asked = prompts.of(visible(one.prompt))
         rows.append([visible(example_id), asked, str(one.expected_answer), outcome, *map(side, pair)])
-    meanings = [reasons.get(code, "a code that this scorer does not know") for code in codes]
+    meanings = [reasons.get(code, UNKNOWN_CODE) for code in codes]
     return {
         "names": list(names),
         "codes": list(codes),
