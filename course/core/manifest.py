@@ -15,6 +15,7 @@ from course.core.files import InputError, read_bytes, sha256, strict_json, to_pr
 
 MANIFEST, RESULTS, SUMMARY = "manifest.json", "results.jsonl", "summary.json"
 FORMAT = 1
+ERRORS = ("false_positives", "false_negatives", "wrong_codes", "crashes")  # of a scorer, by the golden gate
 Loop = Literal["A", "B", "C", "B and C"]
 
 
@@ -59,8 +60,7 @@ class GoldenRecord(Record, frozen=True):
     @property
     def errors(self) -> dict[str, int]:
         """How often each kind of error was found."""
-        kinds = ("false_positives", "false_negatives", "wrong_codes", "crashes")
-        return {kind: getattr(self, kind) for kind in kinds}
+        return {kind: getattr(self, kind) for kind in ERRORS}
 
 
 class FileRecord(Record, frozen=True):
