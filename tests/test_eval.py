@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from course.core.manifest import load_manifest
 from course.core.runs import RunWriter, list_runs
 from course.datasets import load_dataset
 from course.score import score
@@ -278,10 +279,11 @@ def test_an_existing_run_is_never_overwritten(evaluate: Evaluate, tmp_path: Path
     assert [path.name for path in taken.iterdir()] == ["mine.txt"]
 
 
-def test_two_writers_never_take_the_same_name(tmp_path: Path) -> None:
+def test_two_writers_never_take_the_same_name(evaluate: Evaluate, tmp_path: Path) -> None:
+    manifest = load_manifest(evaluate())
     with RunWriter(tmp_path) as one, RunWriter(tmp_path) as other:
-        assert one.finish({}).name == "run_001"
-        assert other.finish({}).name == "run_002"
+        assert one.finish(manifest).name == "run_001"
+        assert other.finish(manifest).name == "run_002"
 
 
 def big_files(tmp_path: Path) -> list[str]:
