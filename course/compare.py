@@ -14,7 +14,7 @@ from pathlib import Path
 
 from course.core import stats
 from course.core.command_line import DONE, FOUND, option, parse, run_command
-from course.core.comparison import Comparison, NotComparable, compare_runs, sentence
+from course.core.comparison import Comparison, NotComparable, compare_runs
 from course.core.display import console, p_value, percent, table, typed, visible
 from course.core.verification import verify
 
@@ -56,8 +56,8 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
     out.print(f"\nby example:      {len(verdict.wins)} wins, {len(verdict.losses)} losses, {comparison.ties} ties")
     out.print(f"difference:      {100 * verdict.difference:+.1f} points, 95 % interval {lowest} to {highest}")
     out.print(f"{'exact paired p: ' if verdict.exact else 'paired p (drawn):'} {p_value(verdict.p)}")
-    out.print(f"the noise rule:  {stats.noise_rule(len(verdict.counts[0]), verdict.difference)}")
-    out.print(f"\nVerdict: {sentence(verdict, comparison.knob)}")
+    out.print(f"the noise rule:  {comparison.noise_rule}")
+    out.print(f"\nVerdict: {comparison.sentence}")
     if verdict.losses:
         lost = f"--run {typed(runs[1])} --id={typed(verdict.losses[0])}"
         out.print(f"Next: python -m course.inspect_run {lost}   (one that was lost)")

@@ -14,51 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course.core import stats
 from course.core.command_line import DONE, FOUND, option, parse, run_command
-from course.core.comparison import Comparison, compare_runs, sentence
+from course.core.comparison import Comparison, NotComparable, compare_runs
 from course.core.display import console, p_value, percent, typed
 from course.core.experiment import looks_line
 from course.core.files import InputError, write_whole
 from course.core.manifest import is_run
-from course.core.report.page import UNKNOWN_CODE, code_of, flat, picture, render, rows_of, spell, tables_of
+from course.core.report.page import UNKNOWN_CODE, Table, code_of, flat, picture, render, rows_of, tables_of
 from course.core.report.run_view import RunView, checks_of, facts_of, side_by_side, view_run
 from course.core.scoring import REASONS
 
 LISTED = 50  # findings of a verification that are listed
 WITHOUT_SCRIPT = 20  # failures that are shown where no script runs
-LOOPS = {
-    "A": "Loop A, measurement",
-    "B": "Loop B, selection",
-    "C": "Loop C, learning",
-    "B and C": "Loops B and C, selection beside learning",
-}
 OUTCOMES = ("wins", "losses", "ties")
-# What a picture shows, by its file's name: for those who cannot see it, and for those who can.
-PICTURES = {
-    "selection_demo": "pass@k and pass^k over the number of samples k, beside what equal prompts would give. "
-    "pass@k rises; the line of pass@1, the policy itself, stays where it is.",
-    "policy_gradient": "The probability of every action over the steps. Solid lines are actions that are rewarded.",
-    "bandit_train": "The chance of the right action over the steps for every baseline, with its spread over seeds: "
-    "once with rewards 0 and 1, once with rewards 1 and 2.",
-    "toy_mdp": "The chance of earning the reward over the episodes, with credit by return and by immediate reward. "
-    "Compare where the two medians end.",
-    "kl_tradeoff": "Left: the weak rubric's mean reward against KL from the reference. Right: what the true value does "
-    "as the leash grows weaker.",
-    "select_or_learn": "The chance of a right answer over the samples drawn. Left, selection: flat lines. Right, "
-    "learning: the policy moves.",
-    "one_update": "Left: every token's probability before and after one update. Right: the gain, which is the same "
-    "for every token, and how far each log probability moved.",
-    "reinforce": "Left: the reward in training and on dev over the steps. Right: the KL from π0, how far it went.",
-    "goodhart": "The rubric's reward and the strict one, with the leash and without: over the steps, and over the KL "
-    "from π0. Look for where the two part.",
-    "shift": "Left: what frozen rollouts say, as they are and reweighted, beside the truth. Right: how much of what "
-    "the policy says today they never held.",
-    "three_ways": "Left: pass@1 and pass@8 of each way to spend the samples. Right: pass@1 against the KL from π0.",
-    "noise": "Strict pass@1 on dev over the steps, for each share of flipped rewards: a thin line for each seed, a "
-    "thick one for their mean.",
-    "frontier": "What each leash earns, by the rubric and by the strict scorer, against the KL from π0.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,48 +44,50 @@ class Settings:
 def page(runs: Sequence[RunView]) -> tuple[str, bool]:
     """The page of one run or two, and whether all is well: every run verifies, and two runs can be compared."""
     first, last = runs[0], runs[-1]
+    outcome = compare_runs((first.path, last.path), (first.wrong, last.wrong)) if len(runs) == 2 else None
+    comparison = outcome if isinstance(outcome, Comparison) else None
+    refusal = outcome if isinstance(outcome, NotComparable) else None
     damaged = any(run.wrong for run in runs)
-    outcome, refusal, comparison = None, None, None
-    if len(runs) == 2:
-        outcome = compare_runs((first.path, last.path), (first.wrong, last.wrong))
-        if isinstance(outcome, Comparison):
-            comparison = outcome
-        else:
-            refusal = outcome
     data = None
     if all(run.rates for run in runs) and not refusal:
         sides, names = [run.results for run in runs], [run.name for run in runs]
         data = rows_of(sides, names, REASONS, outcomes_of(first, comparison) if comparison else {})
-    if comparison:
-        verdict = sentence(comparison.verdict, comparison.knob)
-        verdict = verdict[0].upper() + verdict[1:]
-        hints = ["Press `losses`, and read what the change broke; then `wins`. Is it the change that you declared?"]
-    elif refusal:
-        verdict = "Refused: these two runs cannot be compared. Each reason is named below."
-        hints = ["Change one thing at a time: make both runs with everything else the same. Or look at each by itself."]
-        if refusal.undeclared:
-            again = f'python -m course.eval … --parent {typed(first.path)} --change "…"'
-            hints = [f"Make the second run again, and say what you changed: {again}"]
-    else:
-        verdict = headline(first) if first.rates else learned(first.summary)
-        verdict = f"Not to be trusted: {verdict}" if damaged else verdict
-        hints = what_to_look_at(first)
+    verdict, hints = what_is_said(first, outcome)
     failures = [result for result in last.results if code_of(result) != "passed"]
     html = render(
         title=" and ".join(run.name for run in runs),
-        verdict=verdict,
+        verdict=f"Not to be trusted: {verdict}" if damaged and not outcome else verdict,
         hints=hints,
-        runs=[content_of(run) for run in runs],
+        runs=runs,
         refused=refusal.reasons if refusal else [],
-        answer=answer_of(comparison) if comparison else None,
+        comparison=comparison,
         data=data,
         bars=bars_of([run.rates for run in runs], data["codes"], data["meanings"]) if data else [],
         outcomes=OUTCOMES if outcome else ("passed", "failed"),
         facts=side_by_side([facts_of(run) for run in runs]),
         plain=[(result.id, result.prompt, result.completion, code_of(result)) for result in failures[:WITHOUT_SCRIPT]],
         failures=len(failures),
+        listed=LISTED,
+        checks_of=checks_of,
+        pictures_of=pictures_of,
+        summary_of=summary_of,
+        p_value=p_value,
     )
     return html, not (damaged or refusal)
+
+
+def what_is_said(run: RunView, outcome: Comparison | NotComparable | None) -> tuple[str, list[str]]:
+    """The verdict on a run, or on its comparison with another, and what to look at."""
+    if outcome is None:
+        return headline(run) if run.rates else learned(run.summary), what_to_look_at(run)
+    if isinstance(outcome, Comparison):
+        press = "Press `losses`, and read what the change broke; then `wins`. Is it the change that you declared?"
+        return outcome.sentence[0].upper() + outcome.sentence[1:], [press]
+    hint = "Change one thing at a time: make both runs with everything else the same. Or look at each by itself."
+    if outcome.undeclared:
+        again = f'python -m course.eval … --parent {typed(run.path)} --change "…"'
+        hint = f"Make the second run again, and say what you changed: {again}"
+    return "Refused: these two runs cannot be compared. Each reason is named below.", [hint]
 
 
 def outcomes_of(run: RunView, comparison: Comparison) -> dict[str, int]:
@@ -184,52 +154,16 @@ def bars_of(rates: Sequence[dict[str, Any]], codes: Sequence[str], meanings: Seq
     return sorted(bars, key=lambda bar: (bar["number"] > 0, -sum(bar["counts"]), bar["code"]))
 
 
-def answer_of(comparison: Comparison) -> dict[str, Any]:
-    """What a page says of two runs that can be compared."""
-    verdict = comparison.verdict
-    low, high = verdict.interval
-    return {
-        "declared": comparison.declared or "none declared",
-        "knob": comparison.knob,
-        "tally": dict(zip(OUTCOMES, (len(verdict.wins), len(verdict.losses), comparison.ties), strict=True)),
-        "difference": verdict.difference,
-        "low": low,
-        "high": high,
-        "reach": min(1.0, 0.1 * int(10 * max(abs(low), abs(high)) + 1)),
-        "p": p_value(verdict.p),
-        "p_name": "exact paired p" if verdict.exact else "paired p, drawn",
-        "noise_rule": stats.noise_rule(len(verdict.counts[0]), verdict.difference),
-    }
+def pictures_of(run: RunView) -> list[tuple[Path, str]]:
+    """The pictures in a run's folder, each as a `data:` address; files that are none are left out."""
+    pictures = [(path, picture(path)) for path in sorted(run.path.glob("*.png"))]
+    return [(path, data) for path, data in pictures if data is not None]
 
 
-def content_of(run: RunView) -> dict[str, Any]:
-    """What a page says of one run."""
-    manifest = run.manifest
-    what = "its manifest cannot be read"
-    if manifest and manifest.completions and manifest.dataset:
-        what = f"{spell(manifest.completions.name)} on {spell(manifest.dataset.name)}"
-    elif manifest:
-        what = f"experiment {spell(manifest.experiment)}"
-    known = {"loop", "dataset", "split", "spec_version", "golden", *run.rates}  # shown elsewhere on the page
-    pictures = {path: picture(path) for path in sorted(run.path.glob("*.png"))}
-    return {
-        "name": run.name,
-        "path": str(run.path),
-        "loop": LOOPS[manifest.loop] if manifest else "a run of no known loop",
-        "what": what,
-        "wrong": run.wrong[:LISTED],
-        "more_wrong": max(0, len(run.wrong) - LISTED),
-        "remarks": run.remarks,
-        "unreadable": run.unreadable,
-        "checks": checks_of(run),
-        "found": run.rates,
-        "pictures": [
-            {"data": data, "shows": PICTURES.get(path.stem, f"A picture that the run drew: {path.name}.")}
-            for path, data in pictures.items()
-            if data is not None
-        ],
-        "tables": tables_of({name: value for name, value in run.summary.items() if name not in known}),
-    }
+def summary_of(run: RunView) -> list[Table]:
+    """What the summary says that the page does not show elsewhere."""
+    known = {"loop", "dataset", "split", "spec_version", "golden", *run.rates}
+    return tables_of({name: value for name, value in run.summary.items() if name not in known})
 
 
 def place_for(out: Path | None, runs: Sequence[Path]) -> Path:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from course.core.files import InputError
 from course.core.datasets import load_sidecar
+from course.core.files import InputError
 from course.datasets import generate, load_dataset
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows

@@ -15,8 +15,8 @@ from selenium.webdriver.common.keys import Keys
 from course.core.display import visible
 from course.core.files import sha256
 from course.core.golden import GoldenReport, check_golden
-from course.core.report.page import TEMPLATES, source_hash, spell, tables_of
 from course.core.manifest import MANIFEST, sealed_bytes
+from course.core.report.page import TEMPLATES, source_hash, spell, tables_of
 from tests.browser import chromium_or_skip, complaints, desk, open_page
 from tests.conftest import Command, write_rows
 
@@ -307,8 +307,10 @@ def test_a_run_of_learning_shows_its_curves(command: Command, page: Page, tmp_pa
     path = page(run)
     text = text_of(path)
     assert "Loop C, learning" in text
-    assert "The policy's expected reward went from 0.200 to 0.945." in text
-    assert "settings and seeds steps 40; baseline running" in text
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    before, after = summary["mean_reward_before"], summary["mean_reward_after"]
+    assert f"The policy's expected reward went from {before:.3f} to {after:.3f}." in text
+    assert f"settings and seeds {spell(json.loads((run / MANIFEST).read_text())['settings'])}" in text
     assert "Golden gate passed, " in text
     images = re.findall(r'<img src="(data:image/png;base64,[^"]*)" alt="([^"]*)">', path.read_text())
     assert len(images) == 1

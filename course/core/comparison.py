@@ -19,8 +19,10 @@ from course.core.scoring import counts_by_example
 ENVIRONMENT, INSTRUMENT = "a new environment", "a new instrument"
 UNDECLARED = "an undeclared change"
 ASKED_OTHERWISE = "sampling: the same policy, asked in another way"
+ASKED_MORE_OFTEN = "sampling: the same policy, asked more or less often"
 SELECTION = "Loop B, selection: the same policy, another choice among its samples"
 SAMPLED_AGAIN = "Loop A, measurement: the same policy sampled again"
+SELECTING = (("the rule pick_best", "rule"), ("samples to choose from", "n"), ("the selecting rubric", "select_with"))
 
 Condition = tuple[str, object, str]  # name, value, what a difference makes of the change
 Reason = tuple[str, str]  # what differs, what that makes of the change
@@ -62,6 +64,24 @@ class Comparison:
     @property
     def ties(self) -> int:
         return len(self.verdict.counts[0]) - len(self.verdict.wins) - len(self.verdict.losses)
+
+    @property
+    def noise_rule(self) -> str:
+        return stats.noise_rule(len(self.verdict.counts[0]), self.verdict.difference)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one plain sentence."""
+        verdict = self.verdict
+        points, p = f"{100 * abs(verdict.difference):.1f} points", f"p = {p_value(verdict.p)}"
+        if verdict.p >= stats.SIGNIFICANT:
+            return f"no difference that luck does not explain ({points}, {p})."
+        if self.knob == SAMPLED_AGAIN:
+            drawn = f"two draws of one policy that differ by {points}, which chance alone does with {p}"
+            return f"{drawn}: nothing was learned. If p is tiny, more than the seed was changed."
+        word = "better" if verdict.difference > 0 else "worse"
+        turned = f"{self.knob[:1].upper()}{self.knob[1:]}"
+        return f"the second run is {word} by {points}, more than luck explains ({p}). {turned}."
 
 
 def compare_runs(runs: tuple[Path, Path], findings: tuple[Sequence[str], Sequence[str]]) -> NotComparable | Comparison:
@@ -111,24 +131,15 @@ def knobs_of(run: Manifest, how_selected: bool) -> list[Condition]:
     To select at all, or not to, is one knob; how to select are three.
     """
     policy, sampling, selection = run.policy or PolicyRecord(), run.sampling, run.selection
-    knobs: list[Condition] = [
-        ("policy", policy.sha256, "Loop C, learning: another policy, asked in the same way"),
-        ("temperature", sampling and sampling.temperature, ASKED_OTHERWISE),
-        ("top_p", sampling and sampling.top_p, ASKED_OTHERWISE),
-        ("max_new_tokens", sampling and sampling.max_new_tokens, ASKED_OTHERWISE),
-        (
-            "samples per prompt",
-            sampling and sampling.samples_per_prompt,
-            "sampling: the same policy, asked more or less often",
-        ),
+    asked = [
+        (name, getattr(sampling, name, None), ASKED_OTHERWISE) for name in ("temperature", "top_p", "max_new_tokens")
     ]
-    if selection is None or not how_selected:
-        return [*knobs, ("selection", selection, SELECTION)]
+    selected = [(name, getattr(selection, field, None), SELECTION) for name, field in SELECTING]
     return [
-        *knobs,
-        ("the rule pick_best", selection.rule, SELECTION),
-        ("samples to choose from", selection.n, SELECTION),
-        ("the selecting rubric", selection.select_with, SELECTION),
+        ("policy", policy.sha256, "Loop C, learning: another policy, asked in the same way"),
+        *asked,
+        ("samples per prompt", getattr(sampling, "samples_per_prompt", None), ASKED_MORE_OFTEN),
+        *(selected if how_selected else [("selection", selection, SELECTION)]),
     ]
 
 
@@ -185,16 +196,3 @@ def knob_of(before: Manifest, after: Manifest) -> str:
     if before.sampling is None:
         return "unknown: no sidecar says how the completions were made, so the declaration is all there is"
     return SAMPLED_AGAIN
-
-
-def sentence(verdict: stats.Paired, knob: str) -> str:
-    """The verdict in one plain sentence."""
-    points, p = f"{100 * abs(verdict.difference):.1f} points", f"p = {p_value(verdict.p)}"
-    if verdict.p >= stats.SIGNIFICANT:
-        return f"no difference that luck does not explain ({points}, {p})."
-    if knob == SAMPLED_AGAIN:
-        drawn = f"two draws of one policy that differ by {points}, which chance alone does with {p}"
-        return f"{drawn}: nothing was learned. If p is tiny, more than the seed was changed."
-    word = "better" if verdict.difference > 0 else "worse"
-    turned = f"{knob[:1].upper()}{knob[1:]}"
-    return f"the second run is {word} by {points}, more than luck explains ({p}). {turned}."
