@@ -10,14 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TimeElapsedColumn
 from rich.table import Table
 
 PIPED_WIDTH = 160
@@ -42,31 +35,18 @@ def console() -> Console:
 
 def table(*columns: str, title: str | None = None) -> Table:
     """A table in the house's form; a column whose name begins with `>` is set flush right."""
-    made = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        padding=(0, 2, 0, 0),
-        header_style="bold",
-    )
+    style: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
+    made = Table(title=title, box=None, padding=(0, 2, 0, 0), **style)
     for column in columns:
-        made.add_column(
-            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
-        )
+        side: Any = "right" if column.startswith(">") else "left"
+        made.add_column(column.removeprefix(">"), justify=side, overflow="fold")
     return made
 
 
 @contextmanager
 def progress(description: str, total: float) -> Iterator[Callable[[float], Any]]:
     """A progress bar on the error stream, seen on a terminal only. Yields `set(completed)`."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (*Progress.get_default_columns(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(description, total=total)
         yield lambda completed: bar.update(task, completed=completed)

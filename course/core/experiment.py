@@ -20,7 +20,7 @@ from course.core.datasets import Dataset
 from course.core.display import console, typed
 from course.core.files import InputError, to_pretty_json, write_whole
 from course.core.golden import GoldenReport, golden_gate
-from course.core.manifest import SUMMARY, Change, Circumstances, Loop, Manifest, PolicyRecord, load_manifest
+from course.core.manifest import FORMAT, SUMMARY, Change, Circumstances, Loop, Manifest, PolicyRecord, load_manifest
 from course.core.paths import RUNS
 from course.core.runs import RunWriter, damage, earlier_looks
 from course.core.scoring import scorer_identity
@@ -115,6 +115,7 @@ def save_experiment(
             hashes = {folder: write(run.folder / folder) for folder, write in checkpoints.items()}
             policy = PolicyRecord(start=policy.start, tokenizer=policy.tokenizer, checkpoints=hashes)
         manifest = Manifest(
+            format=FORMAT,
             loop=loop,
             knob=knob,
             experiment=experiment,

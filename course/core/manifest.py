@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from course.core.datasets import Sampling
-from course.core.files import InputError, read_bytes, sha256, strict_json, to_pretty_json
+from course.core.files import InputError, read_bytes, read_json, sha256, to_pretty_json
 
 MANIFEST, RESULTS, SUMMARY = "manifest.json", "results.jsonl", "summary.json"
-FORMAT = 1
+FORMAT: Literal[1] = 1
 ERRORS = ("false_positives", "false_negatives", "wrong_codes", "crashes")  # of a scorer, by the golden gate
 Loop = Literal["A", "B", "C", "B and C"]
 
@@ -63,11 +63,11 @@ class GoldenRecord(Record, frozen=True):
         return {kind: getattr(self, kind) for kind in ERRORS}
 
 
-class FileRecord(Record, frozen=True):
+class FileRecord(Record, frozen=True, kw_only=True):
     """A file by its name, its hash and, for a data set, its split."""
 
-    sha256: str
     name: str | None = None
+    sha256: str
     split: str | None = None
 
 
@@ -110,7 +110,7 @@ class Circumstances(Record, frozen=True):
 class Manifest(Record, frozen=True, kw_only=True):
     """The whole of `manifest.json`."""
 
-    format: Literal[1] = msgspec.field(default=1)
+    format: Literal[1]
     loop: Loop
     knob: str
     experiment: str | None = None  # None: a plain evaluation
@@ -144,26 +144,19 @@ def is_run(folder: Path) -> bool:
 
 def load_manifest(run: Path) -> Manifest:
     """The manifest of a run. Raises InputError if this is no run, or if its manifest is not one."""
-    data = manifest_bytes(run)
-    try:
-        stored = strict_json(data)
-        if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-            raise ValueError(f"not a manifest of format {FORMAT}")
-        manifest = msgspec.convert(stored, Manifest)
-    except ValueError as error:  # msgspec's errors are ValueErrors
-        raise InputError(run / MANIFEST, str(error)) from None
+    manifest: Manifest = read_json(manifest_path(run), Manifest)
     if manifest.has_results and not (manifest.dataset and manifest.prompts_sha256 and manifest.completions):
         raise InputError(run / MANIFEST, f"it holds {RESULTS}, but not of which data set and completions")
     return manifest
 
 
-def manifest_bytes(run: Path) -> bytes:
-    """The manifest as it stands on disk. Raises InputError if this is no run."""
+def manifest_path(run: Path) -> Path:
+    """Where a run's manifest lies. Raises InputError if this is no run."""
     if not run.is_dir():
         raise InputError(run, "no such run")
     if not is_run(run):
         raise InputError(run, f"not a run: it has no {MANIFEST}")
-    return read_bytes(run / MANIFEST)
+    return run / MANIFEST
 
 
 def sealed_bytes(body: dict[str, Any]) -> bytes:
@@ -174,16 +167,12 @@ def sealed_bytes(body: dict[str, Any]) -> bytes:
 def manifest_file(manifest: Manifest) -> bytes:
     """The bytes of a manifest, sealed. Raises ValueError for one that could not be loaded again."""
     body = msgspec.to_builtins(manifest)
-    body = {"format": FORMAT, **{key: value for key, value in body.items() if key not in ("format", "seal")}}
     msgspec.convert(body, Manifest)
-    return sealed_bytes(body)
+    return sealed_bytes({key: value for key, value in body.items() if key != "seal"})
 
 
 def has_whole_seal(run: Path) -> bool:
     """Is every byte of the manifest as it was sealed? Raises InputError if it cannot be read."""
-    data = manifest_bytes(run)
-    try:
-        stored = strict_json(data)
-    except ValueError as error:
-        raise InputError(run / MANIFEST, str(error)) from None
-    return isinstance(stored, dict) and data == sealed_bytes({key: stored[key] for key in stored if key != "seal"})
+    path = manifest_path(run)
+    stored: dict[str, Any] = read_json(path, dict[str, Any])
+    return read_bytes(path) == sealed_bytes({key: stored[key] for key in stored if key != "seal"})

@@ -95,20 +95,12 @@ def rate_interval(counts: Sequence[Counts]) -> tuple[float, float]:
     return wilson(mean_pass_at_k(counts, 1), effective_samples(counts))
 
 
-def mcnemar_exact(wins: int, losses: int) -> float:
-    """Two-sided exact p-value for `wins` against `losses` among pairs that differ (McNemar 1947, exact form).
-
-    If nothing had changed, each pair that differs would be a win or a loss with equal chance.
-    """
-    return sign_flip_test([1] * wins + [-1] * losses)
-
-
 def sign_flip_test(differences: Sequence[int]) -> float:
     """Exact two-sided p-value of the paired randomisation test (Fisher 1935).
 
     One whole-number difference for each example. If nothing had changed, every difference could as well
     have had the other sign; the p-value is the share of all 2^n sign patterns whose sum is at least as far from
-    zero as the one seen. With differences of -1, 0 and 1 this is McNemar's exact test.
+    zero as the one seen. With differences of -1, 0 and 1 this is McNemar's exact test (1947).
 
     Where `is_exact` says that there are too many sums to add up, it is estimated from drawn sign patterns instead.
     """
