@@ -20,8 +20,8 @@ from course.core.display import console, p_value, percent, typed
 from course.core.experiment import looks_line
 from course.core.files import InputError, write_whole
 from course.core.manifest import is_run
-from course.core.report.page import UNKNOWN_CODE, Table, code_of, flat, picture, render, rows_of, tables_of
-from course.core.report.run_view import RunView, checks_of, facts_of, side_by_side, view_run
+from course.core.report.page import UNKNOWN_CODE, Table, code_of, flat, pictures_of, render, rows_of, tables_of
+from course.core.report.run_view import RunView, facts_of, side_by_side, view_run
 from course.core.scoring import REASONS
 
 LISTED = 50  # findings of a verification that are listed
@@ -68,7 +68,6 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
         plain=[(result.id, result.prompt, result.completion, code_of(result)) for result in failures[:WITHOUT_SCRIPT]],
         failures=len(failures),
         listed=LISTED,
-        checks_of=checks_of,
         pictures_of=pictures_of,
         summary_of=summary_of,
         p_value=p_value,
@@ -152,12 +151,6 @@ def bars_of(rates: Sequence[dict[str, Any]], codes: Sequence[str], meanings: Seq
         counts = [of_run["passes"] if number == 0 else of_run["failures"].get(code, 0) for of_run in rates]
         bars.append({"number": number, "code": code, "meaning": meaning, "counts": counts})
     return sorted(bars, key=lambda bar: (bar["number"] > 0, -sum(bar["counts"]), bar["code"]))
-
-
-def pictures_of(run: RunView) -> list[tuple[Path, str]]:
-    """The pictures in a run's folder, each as a `data:` address; files that are none are left out."""
-    pictures = [(path, picture(path)) for path in sorted(run.path.glob("*.png"))]
-    return [(path, data) for path, data in pictures if data is not None]
 
 
 def summary_of(run: RunView) -> list[Table]:

@@ -33,12 +33,8 @@ class Difference:
     """One condition that differs between two runs."""
 
     name: str
-    before: object
-    after: object
-    meaning: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {short(self.before)} before, {short(self.after)} after"
+    what: str  # both values, in words
+    meaning: str  # what it makes of the change
 
 
 @dataclass(frozen=True)
@@ -145,8 +141,11 @@ def knobs_of(run: Manifest, how_selected: bool) -> list[Condition]:
 
 def differences(before: list[Condition], after: list[Condition]) -> list[Difference]:
     """The conditions that two runs do not share."""
-    pairs = zip(before, after, strict=True)
-    return [Difference(name, old, new, meaning) for (name, old, meaning), (_, new, _) in pairs if old != new]
+    return [
+        Difference(name, f"{name}: {short(old)} before, {short(new)} after", meaning)
+        for (name, old, meaning), (_, new, _) in zip(before, after, strict=True)
+        if old != new
+    ]
 
 
 def knobs_turned(before: Manifest, after: Manifest) -> list[Difference]:
@@ -158,11 +157,11 @@ def knobs_turned(before: Manifest, after: Manifest) -> list[Difference]:
 def reasons_against(before: Manifest, after: Manifest) -> list[Reason]:
     """Why two runs cannot be compared; empty if they can be."""
     knobs = knobs_turned(before, after)
-    reasons = [(str(difference), difference.meaning) for difference in differences(room_of(before), room_of(after))]
+    reasons = [(difference.what, difference.meaning) for difference in differences(room_of(before), room_of(after))]
     if (before.sampling is None) != (after.sampling is None):
         reasons.append(("sampling: known of one run, unknown of the other", "a change that cannot be named"))
     elif len(knobs) > 1:
-        reasons.extend((str(knob), "two knobs at once") for knob in knobs)
+        reasons.extend((knob.what, "two knobs at once") for knob in knobs)
     # Without a sidecar only the declaration says what was changed, so other completions count as a change.
     changed = bool(knobs) or (before.sampling is None and before.completions != after.completions)
     if reasons or not changed or declares(after, before):

@@ -64,12 +64,8 @@ def load_dataset(path: Path) -> Dataset:
     for number, row in lines:
         if row.id in examples:
             raise InputError(path, f"duplicate id {row.id!r}", number)
-        examples[row.id] = {
-            "id": row.id,
-            "prompt": row.prompt,
-            "expected_answer": row.expected_answer,
-            "metadata": row.metadata,
-        }
+        prompt, expected, metadata = row.prompt, row.expected_answer, row.metadata
+        examples[row.id] = Example(id=row.id, prompt=prompt, expected_answer=expected, metadata=metadata)
     return Dataset(path, examples, lines.sha256, prompts_hash(examples), split_of(path, examples))
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 PIPED_WIDTH = 160
 STAND_INS = "·→↵\u115f\u1160\u2800\u3164\uffa0"  # what stands for the unseen, and letters that show nothing
+SIGNS = {"\n": "↵", "\t": "→", " ": " "}
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
 
 
@@ -74,15 +75,10 @@ def typed(path: object) -> str:
 
 
 def visible_character(character: str) -> str:
-    if character in STAND_INS:
-        return f"<U+{ord(character):04X}>"
-    if character == "\n":
-        return "↵"
-    if character == "\t":
-        return "→"
-    if character == " " or unicodedata.category(character) not in UNSEEN:
-        return character
-    return f"<U+{ord(character):04X}>"
+    if character in SIGNS:
+        return SIGNS[character]
+    seen = unicodedata.category(character) not in UNSEEN and character not in STAND_INS
+    return character if seen else f"<U+{ord(character):04X}>"
 
 
 def unusual_characters(text: str) -> list[str]:

@@ -1,6 +1,5 @@
 """The golden gate's library: cases, and what a scorer makes of them. The command is `course.golden`."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from course.core.display import console, table, visible
 from course.core.files import InputError, JsonLines, sha256
 from course.core.manifest import ERRORS, GoldenRecord
 from course.core.paths import GOLDEN, YOUR_EXPLOITS
+from course.core.scoring import Scorer
 from course.score import score
 
 REQUIRED_REWARD = {"golden_correct": 1.0, "golden_exploits": 0.0, "golden_cases": None}
-
-Scorer = Callable[[Mapping[str, Any], object], dict[str, Any]]
 
 
 class GoldenCase(msgspec.Struct, forbid_unknown_fields=True):

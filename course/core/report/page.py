@@ -7,6 +7,7 @@ network at all. The page holds no time and no random number, so the same run giv
 """
 
 import base64
+import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -95,13 +96,15 @@ def is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def picture(path: Path) -> str | None:
-    """A PNG as a `data:` address; None if the file is not one, or cannot be read."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    return "data:image/png;base64," + base64.b64encode(data).decode() if data.startswith(PNG) else None
+def pictures_of(run: Path) -> list[tuple[Path, str]]:
+    """The pictures in a run's folder, each as a `data:` address; files that are no PNG are left out."""
+    pictures = []
+    for path in sorted(run.glob("*.png")):
+        with contextlib.suppress(OSError):
+            data = path.read_bytes()
+            if data.startswith(PNG):
+                pictures.append((path, "data:image/png;base64," + base64.b64encode(data).decode()))
+    return pictures
 
 
 class Numbered(dict[str, int]):

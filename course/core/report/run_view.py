@@ -57,33 +57,6 @@ def view_run(run: Path) -> RunView:
     return RunView(run, manifest, wrong, remarks, results, unreadable, summarise(results), summary)
 
 
-def checks_of(run: RunView) -> list[tuple[str, str, str]]:
-    """How far the run can be trusted: (what was checked, `good`, `bad` or `unknown`, in words)."""
-    unknown = ("unknown", "not recorded")
-    golden, seal, tree = unknown, unknown, unknown
-    if run.wrong:
-        verified = ("bad", f"tampered or damaged, {len(run.wrong)} finding{'s' * (len(run.wrong) != 1)}")
-    elif run.remarks:
-        verified = ("good", "sound: every hash fits, and what could be remade agrees")
-    elif run.results:
-        verified = ("good", "sound: every hash fits, every score and the summary were remade and agree")
-    else:
-        verified = ("good", "sound: every hash fits; there are no completions to score again")
-    if run.manifest:
-        gate, core, clean = run.manifest.golden, run.manifest.core, run.manifest.circumstances.tree_clean
-        if gate:
-            failed = any(gate.errors.values())
-            counted = ", ".join(f"{many} {kind.replace('_', ' ')}" for kind, many in gate.errors.items())
-            yours = f" ({gate.yours} of them yours)" if gate.yours else ""
-            words = f"{'failed' if failed else 'passed'}, {gate.cases} cases{yours}: {counted}"
-            golden = ("bad" if failed else "good", words)
-        seal = ("good", "whole") if core.sealed else ("bad", f"broken: {spell(core.broken)}")
-        if clean is not None:
-            tree = ("good", "clean") if clean else ("bad", "it had changes that were not committed")
-    named = {"Verification": verified, "Golden gate": golden, "Seal on the core": seal, "Working tree": tree}
-    return [(name, *state) for name, state in named.items()]
-
-
 def facts_of(run: RunView) -> dict[str, str]:
     """Where a run comes from, as its manifest says; what it does not hold is left out."""
     manifest = run.manifest
