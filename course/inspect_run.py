@@ -130,7 +130,7 @@ def print_runs(runs_dir: Path) -> None:
         rows.add_row(run.name, *cells)
     out.print(rows)
     for reason in refused:
-        out.print(f"unreadable: {reason}")
+        out.print(f"unreadable: {reason}; python -m course.report shows what is left of it")
     measured = [run for run in runs if (run / RESULTS).is_file()]
     if measured:
         out.print(f"Next: python -m course.inspect_run --run {typed(measured[-1])} --only-fails --top-k 5")

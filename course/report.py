@@ -4,7 +4,7 @@
     python -m course.report runs/run_001 runs/run_002
 
 The page stands alone: it loads nothing, and can be sent to someone. It says first whether the run verifies,
-then what was found, then shows every result with a search box and a filter for each code of failure. Two runs
+then the verdict, then shows every result with a search box and a filter for each code of failure. Two runs
 are compared as `course.compare` compares them, or the page says why they cannot be. The page is written beside
 the runs and never into one, because a run is sealed.
 """

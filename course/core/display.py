@@ -27,7 +27,7 @@ class PipedConsole(Console):
 
 
 def console() -> Console:
-    """Where a command prints. Plain and wide when piped; NO_COLOR is respected. Square brackets mean nothing."""
+    """Where a command prints. Plain and wide when piped; NO_COLOR is respected. Square brackets are plain text."""
     piped = not sys.stdout.isatty()
     return PipedConsole(
         markup=False, highlight=False, emoji=False, soft_wrap=True, width=PIPED_WIDTH if piped else None
@@ -35,7 +35,7 @@ def console() -> Console:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """A table in the house's form; a column whose name begins with `>` is set flush right."""
+    """A table in the course's one style; a column whose name begins with `>` is aligned right."""
     style: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
     made = Table(title=title, box=None, padding=(0, 2, 0, 0), **style)
     for column in columns:
@@ -83,12 +83,12 @@ def visible_character(character: str) -> str:
 
 def unusual_characters(text: str) -> list[str]:
     """Every character that is not printable ASCII, by position (from 1), code and name."""
-    found = []
+    unusual = []
     for position, character in enumerate(text, start=1):
         if not (" " <= character <= "~" or character in "\n\t\r"):
             name = unicodedata.name(character, "unnamed")
-            found.append(f"character {position} is U+{ord(character):04X} {name}")
-    return found
+            unusual.append(f"character {position} is U+{ord(character):04X} {name}")
+    return unusual
 
 
 def percent(rate: float) -> str:

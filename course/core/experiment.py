@@ -1,4 +1,4 @@
-"""How an experiment is written down: the one way to a run.
+"""The one way to write a run.
 
 `save_experiment` is where every command that writes a run ends: golden gate, seal, looks at a holdout, run directory,
 manifest, picture. `SavedRun.close` prints the closing lines.
@@ -144,9 +144,9 @@ def declare(change: str | None, parent: Path | None) -> Change | None:
         return None
     if change is None or parent is None or not change.strip():
         raise InputError("--change and --parent", "they go together: what was changed, and since which run")
-    found = damage(parent)
-    if found:
-        raise InputError(parent, f"the parent run is damaged: {found[0]}")
+    damages = damage(parent)
+    if damages:
+        raise InputError(parent, f"the parent run is damaged: {damages[0]}")
     return Change(declared=change, parent=parent.name, parent_seal=load_manifest(parent).seal)
 
 

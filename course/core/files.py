@@ -76,11 +76,11 @@ def strict_json(data: bytes, kind: Any = Any) -> Any:
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of some key-value pairs. Raises ValueError if a key comes twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    made = dict(pairs)
+    if len(made) < len(pairs):
         keys = [key for key, _ in pairs]
         raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)!r}")
-    return found
+    return made
 
 
 def refuse_constant(name: str) -> NoReturn:

@@ -101,10 +101,7 @@ class RunWriter:
     def finish(self, manifest: Manifest) -> Path:
         """Write the manifest, and give the run its name. Returns its folder."""
         self.write(MANIFEST, manifest_file(manifest))
-        number = 1 + max(
-            (int(match[1]) for path in self.runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))),
-            default=0,
-        )
+        number = 1 + max((number for number, _ in numbered(self.runs_dir)), default=0)
         while True:
             target = self.runs_dir / f"run_{number:03d}"
             try:
@@ -131,8 +128,12 @@ def list_runs(runs_dir: Path) -> list[Path]:
     """The runs of a folder, in order of their numbers."""
     if not runs_dir.is_dir():
         return []
-    named = [(int(match[1]), path) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(named) if is_run(path)]
+    return [path for _, path in sorted(numbered(runs_dir)) if is_run(path)]
+
+
+def numbered(runs_dir: Path) -> list[tuple[int, Path]]:
+    """Everything in a folder that bears the name of a run, with its number."""
+    return [(int(match[1]), path) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
 
 
 def read_results(run: Path) -> Iterator[Result | InputError]:
@@ -178,24 +179,24 @@ def damage(run: Path) -> list[str]:
     Raises InputError if the folder is no run at all.
     """
     manifest = load_manifest(run)
-    found = [] if has_whole_seal(run) else [f"{MANIFEST}: changed since the run was sealed"]
+    damages = [] if has_whole_seal(run) else [f"{MANIFEST}: changed since the run was sealed"]
     for name, expected in manifest.files.items():
         path = run / name
         if not path.is_file():
-            found.append(f"{name}: missing")
+            damages.append(f"{name}: missing")
         elif sha256_file(path) != expected:
-            found.append(f"{name}: changed since the run was sealed")
+            damages.append(f"{name}: changed since the run was sealed")
             if name == RESULTS:
-                found.extend(damaged_lines(path))
-    return found
+                damages.extend(damaged_lines(path))
+    return damages
 
 
 def damaged_lines(path: Path) -> list[str]:
     """The lines of a results file whose checksum does not fit."""
     with path.open("rb") as file:
-        found = [
+        lines = [
             f"{path.name}, line {number}: the line does not fit its checksum"
             for number, line in enumerate(file, start=1)
             if not is_intact(line)
         ]
-    return found or [f"{path.name}: every line is whole, so lines were added, removed or moved"]
+    return lines or [f"{path.name}: every line is whole, so lines were added, removed or moved"]

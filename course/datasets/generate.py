@@ -91,13 +91,13 @@ def universe(op: str) -> list[Problem]:
 @cache
 def problems(split: str) -> dict[str, tuple[Problem, ...]]:
     """The problems of one split, by operation. The order is that of a hash, so it favours nothing."""
-    found = {}
+    by_operation = {}
     for op in NAMES:
         shuffled = sorted(universe(op), key=lambda p: hashlib.sha256(f"{SEED}:{p.key}".encode()).digest())
         cut = round(len(shuffled) * HELD_OUT)
         parts = {"dev": shuffled[:cut], "holdout": shuffled[cut : 2 * cut], "train": shuffled[2 * cut :]}
-        found[op] = tuple(parts[split])
-    return found
+        by_operation[op] = tuple(parts[split])
+    return by_operation
 
 
 def wording(problem: Problem, story: bool, rng: random.Random) -> str:

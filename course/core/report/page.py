@@ -46,9 +46,9 @@ def spell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return "; ".join(f"{key} {spell(one)}" for key, one in value.items())
+        return "; ".join(f"{key} {spell(part)}" for key, part in value.items())
     if isinstance(value, list):
-        return ", ".join(f"({spell(one)})" if isinstance(one, list) else spell(one) for one in value)
+        return ", ".join(f"({spell(part)})" if isinstance(part, list) else spell(part) for part in value)
     return str(value)
 
 
@@ -66,14 +66,14 @@ def tables_of(summary: dict[str, Any]) -> list[Table]:
     tables = [Table("Summary", ["name", "value"], single)] if single else []
     while objects:
         first = next(iter(objects.values()))
-        alike = {name: one for name, one in objects.items() if len(first.keys() & one.keys()) * 2 >= len(first)}
-        objects = {name: one for name, one in objects.items() if name not in alike}
-        fields = list(dict.fromkeys(field for one in alike.values() for field in one))
-        lists |= {f"{name}, {field}": one[field] for name, one in alike.items() for field in one if is_rows(one[field])}
+        alike = {name: row for name, row in objects.items() if len(first.keys() & row.keys()) * 2 >= len(first)}
+        objects = {name: row for name, row in objects.items() if name not in alike}
+        fields = list(dict.fromkeys(field for row in alike.values() for field in row))
+        lists |= {f"{name}, {field}": row[field] for name, row in alike.items() for field in row if is_rows(row[field])}
         rows = [
-            [field, *(short_cell(one.get(field)) for one in alike.values())]
+            [field, *(short_cell(row.get(field)) for row in alike.values())]
             for field in fields
-            if not any(is_rows(one.get(field)) for one in alike.values())
+            if not any(is_rows(row.get(field)) for row in alike.values())
         ]
         tables.append(Table(", ".join(alike), ["name", *(alike if len(alike) > 1 else ["value"])], rows))
     for name, value in lists.items():
@@ -84,11 +84,11 @@ def tables_of(summary: dict[str, Any]) -> list[Table]:
 
 def flat(value: dict[str, Any]) -> dict[str, Any]:
     """An object with the objects inside it unfolded: `codes: missing_prefix`."""
-    found: dict[str, Any] = {}
-    for name, one in value.items():
-        inner = flat(one) if isinstance(one, dict) and one else {"": one}
-        found |= {f"{name}: {field}" if field else name: leaf for field, leaf in inner.items()}
-    return found
+    unfolded: dict[str, Any] = {}
+    for name, part in value.items():
+        inner = flat(part) if isinstance(part, dict) and part else {"": part}
+        unfolded |= {f"{name}: {field}" if field else name: leaf for field, leaf in inner.items()}
+    return unfolded
 
 
 def is_rows(value: Any) -> bool:
@@ -145,19 +145,19 @@ def rows_of(
         if result is None:
             return None
         rest = {key: value for key, value in result.details.items() if key not in ("extracted", "expected", "code")}
-        said = None if result.completion is None else visible(result.completion)
+        text = None if result.completion is None else visible(result.completion)
         extracted = spell(result.details.get("extracted"))
         number = checks.of(to_json(rest).decode())
-        cells = [str(result.sample), said, f"{result.reward:g}", codes.of(visible(code_of(result))), extracted, number]
+        cells = [str(result.sample), text, f"{result.reward:g}", codes.of(visible(code_of(result))), extracted, number]
         unusual = unusual_characters(result.completion or "")[:5]
         return [*cells, "; ".join(unusual)] if unusual else cells
 
     rows = []
     for (example_id, _), pair in pairs_of(sides).items():
-        one = next(result for result in pair if result is not None)
-        outcome = outcome_of[example_id] if outcome_of else int(code_of(one) != "passed")
-        asked = prompts.of(visible(one.prompt))
-        rows.append([visible(example_id), asked, str(one.expected_answer), outcome, *map(side, pair)])
+        result = next(result for result in pair if result is not None)
+        outcome = outcome_of[example_id] if outcome_of else int(code_of(result) != "passed")
+        prompt = prompts.of(visible(result.prompt))
+        rows.append([visible(example_id), prompt, str(result.expected_answer), outcome, *map(side, pair)])
     meanings = [reasons.get(code, UNKNOWN_CODE) for code in codes]
     return {
         "names": list(names),
