@@ -172,11 +172,23 @@ def test_odd_sample_counts_need_no_memory() -> None:
     assert stats.sign_flip_test(differences) == pytest.approx(exact, abs=0.01)
 
 
-def test_many_examples_with_many_samples_are_quick() -> None:
-    """Around the largest sums that are added up exactly, the test ends; and it agrees with drawn patterns."""
+def differences_of(examples: int) -> list[int]:
+    """Differences of many examples with many samples each; with 20,000 their sum is around the largest added up."""
     rng = np.random.default_rng(0)
-    differences = [int(d) for d in rng.integers(-8, 9, size=20_000)]
-    differences += [2520 * int(d) for d in rng.integers(-1, 2, size=300)]
+    differences = [int(d) for d in rng.integers(-8, 9, size=examples)]
+    return differences + [2520 * int(d) for d in rng.integers(-1, 2, size=300)]
+
+
+def test_many_examples_with_many_samples_are_quick() -> None:
+    """Around the largest sums that are added up exactly, the test ends."""
+    differences = differences_of(20_000)
+    assert stats.is_exact(differences)
+    assert 0 < stats.sign_flip_test(differences) <= 1
+
+
+@pytest.mark.parametrize("examples", [1_000, pytest.param(20_000, marks=pytest.mark.prove)])
+def test_the_exact_test_of_many_examples_agrees_with_drawn_patterns(examples: int) -> None:
+    differences = differences_of(examples)
     assert stats.is_exact(differences)
     assert stats.sign_flip_test(differences) == pytest.approx(stats.drawn_sign_flips(differences), abs=0.01)
 
