@@ -53,7 +53,7 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Base):
-    steps: int = option(40, "how many", at_least=1, at_most=100)
+    steps: int = option(40, "how many, 5 % say", at_least=1, at_most=100)
     rate: float = option(0.5, "how fast", above=0)
     kind: str = option("mean", "which", choices=("mean", "none"))
     sizes: tuple[int, ...] = option((1, 2), "some sizes", at_least=1)
@@ -70,7 +70,7 @@ class Settings(Base):
 class Needed:
     size: int = option(help="a size", at_least=1)
     first: str = option(help="a word", positional=True, metavar="WORD")
-    others: tuple[Path, ...] = option((), "more", positional=True)
+    others: tuple[int, ...] = option((), "more", at_least=1, positional=True)
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *words: str, target: Any = Settings, **how: Any) -> Any:
@@ -116,10 +116,15 @@ def test_bounds_hold_at_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_required_options_and_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = typed(monkeypatch, "a", "b", "c", "--size", "2", target=Needed)
-    assert made == Needed(size=2, first="a", others=(Path("b"), Path("c")))
+    made = typed(monkeypatch, "a", "4", "5", "--size", "2", target=Needed)
+    assert made == Needed(size=2, first="a", others=(4, 5))
     assert typed(monkeypatch, "a", "--size", "2", target=Needed).others == ()
-    for words, reason in ((("a",), "--size"), (("--size", "2"), "WORD"), (("a", "--size", "0"), "--size: at least 1")):
+    for words, reason in (
+        (("a",), "--size"),
+        (("--size", "2"), "WORD"),
+        (("a", "--size", "0"), "--size: at least 1"),
+        (("a", "4", "0", "--size", "2"), "others: at least 1, not 0"),
+    ):
         with pytest.raises(InputError, match=reason):
             typed(monkeypatch, *words, target=Needed)
 
@@ -154,6 +159,7 @@ def test_help_says_defaults_from_the_checkout_on(
     assert end.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "a path (default: data/datasets/math_dev.jsonl)" in text
+    assert "how many, 5 % say (default: 40; at least 1 and at most 100)" in text
     assert "some sizes (default: 1 2; at least 1)" in text
     assert text.index("--steps") < text.index("--where"), "a command's own options stand first"
     assert flag("top_k") == "--top-k"

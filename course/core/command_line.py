@@ -105,7 +105,7 @@ def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ())
             for part in value if isinstance(value, list | tuple) else [value]:
                 reason = made.refusal(part)
                 if reason:
-                    raise InputError(made.metavar if made.positional else flag(name), reason)
+                    raise InputError(made.metavar or name if made.positional else flag(name), reason)
         result = target(**values) if isinstance(target, type) else dataclasses.replace(target, **values)
         if hasattr(result, "check"):
             result.check()
@@ -129,7 +129,7 @@ def add_option(parser: argparse.ArgumentParser, name: str, made: Option, kind: A
     if default not in (MISSING, None, False, ()):
         notes.insert(0, f"default: {spelt(default)}")
     about = f" ({'; '.join(notes)})" if notes and made.help != SUPPRESS else ""
-    words: dict[str, Any] = {"help": made.help + about}
+    words: dict[str, Any] = {"help": f"{made.help}{about}".replace("%", "%%")}
     many = get_args(kind) if getattr(kind, "__origin__", None) is tuple else None
     if kind is bool:
         words["action"] = "store_true"

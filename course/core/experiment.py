@@ -21,7 +21,7 @@ from course.core.display import console, typed
 from course.core.files import InputError, to_pretty_json, write_whole
 from course.core.golden import GoldenReport, golden_gate
 from course.core.manifest import FORMAT, SUMMARY, Change, Circumstances, Loop, Manifest, PolicyRecord, load_manifest
-from course.core.paths import RUNS
+from course.core.paths import ROOT, RUNS
 from course.core.runs import RunWriter, damage, earlier_looks
 from course.core.scoring import scorer_identity
 from course.core.seal import core_state
@@ -159,9 +159,8 @@ def looks_line(looks: int) -> str:
 
 def describe_machine() -> dict[str, Any]:
     """What varies between runs of the same inputs: time, machine, versions, commit."""
-    names = ("msgspec", "numpy", "tokenizers", "torch")
     versions = {}
-    for name in names:
+    for name in ("msgspec", "numpy", "tokenizers", "torch"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return {
@@ -176,18 +175,13 @@ def describe_machine() -> dict[str, Any]:
 
 
 def describe_commit() -> dict[str, Any]:
-    """Commit of the working tree around this file, and whether it was clean; both None outside of git."""
+    """Commit of the checkout, and whether its tree was clean; both None outside of git."""
 
     def git(*words: str) -> str:
-        folder = Path(__file__).parent
-        return subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-        ).stdout
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=10).stdout
 
     try:
-        return {
-            "commit": git("rev-parse", "HEAD").strip(),
-            "tree_clean": not git("status", "--porcelain", "--untracked-files=no"),
-        }
+        changes = git("status", "--porcelain", "--untracked-files=no")
+        return {"commit": git("rev-parse", "HEAD").strip(), "tree_clean": not changes}
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "tree_clean": None}
