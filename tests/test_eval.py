@@ -272,10 +272,10 @@ def test_change_and_parent_go_together(command: Command, evaluate: Evaluate, dat
 
 
 def test_an_existing_run_is_never_overwritten(evaluate: Evaluate, tmp_path: Path) -> None:
-    taken = tmp_path / "runs" / "run_007"
+    taken = tmp_path / "runs" / "run_041"
     taken.mkdir(parents=True)
     (taken / "mine.txt").write_text("mine")
-    assert evaluate().name == "run_008"
+    assert evaluate().name == "run_042"
     assert [path.name for path in taken.iterdir()] == ["mine.txt"]
 
 

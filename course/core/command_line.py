@@ -32,7 +32,7 @@ B = TypeVar("B")
 
 
 class FoundError(Exception):
-    """A command found what it exists to find, and ends: the lines are printed, and the exit code is 1."""
+    """A command found the fault that it looks for: its lines are printed, and the exit code is 1."""
 
 
 @dataclass(frozen=True, kw_only=True)

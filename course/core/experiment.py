@@ -151,7 +151,7 @@ def declare(change: str | None, parent: Path | None) -> Change | None:
 
 
 def looks_line(looks: int) -> str:
-    """What is said to someone who looks at a holdout."""
+    """What someone who looks at a holdout is told."""
     known = f"This is a holdout. Earlier looks at it, as far as this runs folder knows: {looks}."
     warning = "Each look invites tuning on it; a holdout that guided a choice is a second dev set."
     return f"{known}\n{warning}" if looks else known
