@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from course.core.command_line import option
 from course.core.datasets import Dataset
 from course.core.display import console, typed
@@ -92,19 +94,18 @@ def save_experiment(
 
     `record` holds further fields of the manifest (`settings`, or what `scoring.provenance` gives). `files` maps names
     in the run to their bytes; `checkpoints` maps folders to functions that write them and return their hash; the
-    picture is named after the experiment. `writer` is a run already begun, for commands that write while they measure,
-    `golden` the report of a gate already passed. `looks_at` is a data set that was measured: if it is a holdout, the
-    looks at it are counted. `paths` says where `dataset` and `completions` were found.
+    picture is named after the experiment. `writer` is a run already begun, `golden` the report of a gate already
+    passed. `looks_at` is a data set that was measured: if it is a holdout, the looks at it are counted. `paths` says
+    where `dataset` and `completions` were found.
     """
-    golden = golden or golden_gate()
-    core, change = core_state(), declare(options.change, options.parent)
-    looks = None
+    record |= {"loop": loop, "knob": knob, "experiment": experiment, "policy": policy, "note": options.note}
+    record |= {"golden": (golden or golden_gate()).record(), "core": core_state(), "scorer": scorer_identity()}
+    record["change"] = declare(options.change, options.parent)
+    looks, name = None, f"{experiment}.png"
     if looks_at is not None and looks_at.split == "holdout":
         looks = earlier_looks(looks_at.prompts_sha256, options.runs_dir)
         if "prompts_sha256" not in record:
             record["looked_at"] = [looks_at.prompts_sha256]
-    where: dict[str, Any] = {f"{kind}_path": str(path) for kind, path in (paths or {}).items()}
-    name = f"{experiment}.png"
     if picture is not None and isinstance(options, PictureOptions) and options.plot:
         write_whole(options.plot, picture)
     with writer or RunWriter(options.runs_dir) as run:
@@ -113,27 +114,9 @@ def save_experiment(
         run.write(SUMMARY, to_pretty_json({"loop": loop, **summary}))
         if policy is not None and checkpoints:
             hashes = {folder: write(run.folder / folder) for folder, write in checkpoints.items()}
-            policy = PolicyRecord(start=policy.start, tokenizer=policy.tokenizer, checkpoints=hashes)
-        manifest = Manifest(
-            format=FORMAT,
-            loop=loop,
-            knob=knob,
-            experiment=experiment,
-            change=change,
-            note=options.note,
-            policy=policy,
-            scorer=scorer_identity(),
-            golden=golden.record(),
-            core=core,
-            files=run.hashes(),
-            circumstances=Circumstances(
-                **describe_machine(),
-                **where,
-                earlier_looks_at_this_holdout=looks,
-                seconds_of_learning=seconds_of_learning,
-            ),
-            **record,
-        )
+            record["policy"] = msgspec.structs.replace(policy, checkpoints=hashes)
+        where = circumstances_of(paths or {}, looks, seconds_of_learning)
+        manifest = Manifest(format=FORMAT, files=run.hashes(), circumstances=where, **record)
         folder = run.finish(manifest)
     return SavedRun(folder, manifest, None if picture is None else folder / name)
 
@@ -157,21 +140,25 @@ def looks_line(looks: int) -> str:
     return f"{known}\n{warning}" if looks else known
 
 
-def describe_machine() -> dict[str, Any]:
-    """What varies between runs of the same inputs: time, machine, versions, commit."""
+def circumstances_of(paths: Mapping[str, Path], looks: int | None, seconds_of_learning: float | None) -> Circumstances:
+    """What varies between runs of the same inputs: time, machine, versions, commit, where files lay."""
+    where: dict[str, Any] = {f"{kind}_path": str(path) for kind, path in paths.items()}
     versions = {}
     for name in ("msgspec", "numpy", "tokenizers", "torch"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    return {
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "versions": versions,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    return Circumstances(
+        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        host=platform.node(),
+        platform=platform.platform(),
+        python=platform.python_version(),
+        versions=versions,
+        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        earlier_looks_at_this_holdout=looks,
+        seconds_of_learning=seconds_of_learning,
         **describe_commit(),
-    }
+        **where,
+    )
 
 
 def describe_commit() -> dict[str, Any]:
