@@ -7,19 +7,20 @@ The times of opening are the page's own (`performance`): from the start of the n
 script has run and its first rows stand in the table, and until the first paint. A search is timed in the page as well.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from selenium import webdriver
 
-from course.core.command_line import run_command
+from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, table
-from course.core.files import InputError, to_json
-from course.core.golden import check_golden
-from course.core.report.run_view import look_at
+from course.core.files import InputError, to_json_lines
+from course.core.golden import golden_gate
+from course.core.report.run_view import view_run
+from course.eval import Settings as EvalSettings
 from course.eval import evaluate
 from course.report import page
 from tests.browser import NoBrowserError, chromium, open_page
@@ -49,25 +50,30 @@ def make_run(folder: Path, results: int) -> Path:
     examples = [{"id": f"x{n}", "prompt": prompt.format(n), "expected_answer": n + 1} for n in range(results)]
     completions = [{"id": f"x{n}", "completion": said[n % 8].format(n + 1)} for n in range(results)]
     for name, rows in (("many_dev.jsonl", examples), ("many.jsonl", completions)):
-        (folder / name).write_bytes(b"".join(to_json(row) + b"\n" for row in rows))
-    run, _, _ = evaluate(folder / "many_dev.jsonl", folder / "many.jsonl", folder / "runs", check_golden())
-    return run
+        (folder / name).write_bytes(to_json_lines(rows))
+    data, answers, runs_dir = folder / "many_dev.jsonl", folder / "many.jsonl", folder / "runs"
+    saved, _ = evaluate(EvalSettings(dataset=data, completions=answers, runs_dir=runs_dir), golden_gate())
+    return saved.folder
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.report", description="Time the page of a large run.")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[200, 10_000, 100_000], help="results of the run")
-    parser.add_argument("--repeats", type=int, default=5)
-    args = parser.parse_args()
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    sizes: tuple[int, ...] = option((200, 10_000, 100_000), "results of the run", at_least=1)
+    repeats: int = option(5, "times that the page is opened", at_least=1)
+
+
+def main() -> int:
+    settings = parse("bench.report", "Time the page of a large run.", Settings)
     columns = (">results", ">page MB", ">written in s", ">opened in ms", ">first paint ms", ">search ms", ">rows drawn")
     rows = table(*columns, title="The page of a run: written, and opened in Chromium (median)")
     try:
         with chromium() as browser, tempfile.TemporaryDirectory() as name:
-            for size in args.sizes:
-                rows.add_row(*measured(browser, Path(name) / str(size), size, args.repeats))
+            for size in settings.sizes:
+                rows.add_row(*measured(browser, Path(name) / str(size), size, settings.repeats))
     except NoBrowserError as error:
         raise InputError("bench.report", str(error)) from None
     console().print(rows)
+    return DONE
 
 
 def measured(browser: webdriver.Chrome, folder: Path, size: int, repeats: int) -> list[str]:
@@ -75,7 +81,7 @@ def measured(browser: webdriver.Chrome, folder: Path, size: int, repeats: int) -
     folder.mkdir()
     run = make_run(folder, size)
     start = time.perf_counter()
-    html, _ = page([look_at(run)])
+    html, _ = page([view_run(run)])
     (folder / "page.html").write_text(html, encoding="utf-8")
     written = time.perf_counter() - start
     taken = []

@@ -7,7 +7,6 @@ copying rows that it does not check; the course's own strict reader, writing row
 `json`. An evaluation does what the second does, and scores, hashes and sums up besides.
 """
 
-import argparse
 import json
 import random
 import statistics
@@ -15,15 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from course.core.command_line import run_command
+from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, table
+from course.core.paths import ROOT, TRAIN
 from course.score import MAX_CHARACTERS, score
 
-ROOT = Path(__file__).resolve().parents[1]
-DATASET = ROOT / "data" / "datasets" / "math_train.jsonl"
 EXAMPLE = {"id": "x", "prompt": "Compute 17*19.", "expected_answer": 323}
 BARE = """
 import sys, msgspec
@@ -37,9 +36,9 @@ STRICT = """
 import sys
 from pathlib import Path
 from course.core.datasets import CompletionsFile, load_dataset
-from course.files import to_json
-from course.measurement import score_one
-from course.runs import Result
+from course.core.files import to_json
+from course.core.runs import Result
+from course.core.scoring import score_one
 examples = load_dataset(Path(sys.argv[1])).examples
 details = score_one(next(iter(examples.values())), 0, "").details
 with open(sys.argv[3], "wb", buffering=1 << 20) as target:
@@ -112,7 +111,7 @@ def scoring_table() -> None:
 def write_completions(path: Path, count: int) -> None:
     """`count` completions over the examples of the train split, in several styles, some of them right."""
     rng = random.Random(count)
-    examples = [json.loads(line) for line in DATASET.read_text(encoding="utf-8").splitlines()]
+    examples = [json.loads(line) for line in TRAIN.read_text(encoding="utf-8").splitlines()]
     styles = ("Final: {}", "The answer is {}.", "{}", "Final: {}.", "final: {}", "Final: {}\nDone.")
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for number in range(count):
@@ -132,7 +131,7 @@ def timed(*words: str) -> tuple[float, float]:
     return seconds, float(done.stderr.rsplit("peak", 1)[1])
 
 
-def evaluation_table(sizes: list[int], repeats: int) -> None:
+def evaluation_table(sizes: Sequence[int], repeats: int) -> None:
     """An evaluation, end to end, beside the floors, start-up included: the best of some repeats, taken in turn."""
     columns = (">completions", "what", ">rows/s", ">eval / this", ">peak MB")
     rows = table(*columns, title="Evaluation, end to end, beside reading, parsing and writing without scoring")
@@ -143,7 +142,7 @@ def evaluation_table(sizes: list[int], repeats: int) -> None:
         for size in sizes:
             completions = folder / f"completions_{size}.jsonl"
             write_completions(completions, size)
-            files = (str(DATASET), str(completions))
+            files = (str(TRAIN), str(completions))
             calls = {floor: [str(folder / f"{floor}.py"), *files, str(folder / "floor.jsonl")] for floor in FLOORS}
             options = ("--dataset", files[0], "--completions", files[1], "--runs-dir", str(folder / "runs"))
             calls["eval"] = ["course.eval", *options]
@@ -164,13 +163,17 @@ def evaluation_table(sizes: list[int], repeats: int) -> None:
     console().print(rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.scoring", description="Time the scorer and Loop A.")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000], help="completions to evaluate")
-    parser.add_argument("--repeats", type=int, default=3)
-    args = parser.parse_args()
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    sizes: tuple[int, ...] = option((100_000, 1_000_000), "completions to evaluate", at_least=1)
+    repeats: int = option(3, "of which the best is shown", at_least=1)
+
+
+def main() -> int:
+    settings = parse("bench.scoring", "Time the scorer and Loop A.", Settings)
     scoring_table()
-    evaluation_table(args.sizes, args.repeats)
+    evaluation_table(settings.sizes, settings.repeats)
+    return DONE
 
 
 if __name__ == "__main__":

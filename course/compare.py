@@ -9,35 +9,43 @@ refused, and each thing that differs is named with what it makes of the change. 
 by exact paired statistics: example by example, because both runs met the same examples.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from course.core import stats
-from course.core.command_line import DONE, FOUND, run_command
-from course.core.comparison import Answer, Refusal, judge, sentence
+from course.core.command_line import DONE, FOUND, option, parse, run_command
+from course.core.comparison import Comparison, NotComparable, compare_runs
 from course.core.display import console, p_value, percent, table, typed, visible
 from course.core.verification import verify
 
+Runs = tuple[Path, Path]
 
-def print_refusal(reasons: list[tuple[str, str]], runs: tuple[Path, Path]) -> None:
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    before: Path = option(help="the run before the change", metavar="RUN_A", positional=True)
+    after: Path = option(help="the run after it", metavar="RUN_B", positional=True)
+
+
+def print_refusal(refusal: NotComparable, runs: Runs) -> None:
     out = console()
     out.print(f"REFUSED: {runs[0]} and {runs[1]} cannot be compared.")
     rows = table("what differs", "what that makes of the change")
-    for what, meaning in reasons:
-        rows.add_row(what, meaning)
+    for reason in refusal.reasons:
+        rows.add_row(*reason)
     out.print(rows)
-    if any(meaning == "an undeclared change" for _, meaning in reasons):
+    if refusal.undeclared:
         out.print("Make the second run again and say what you changed:")
         out.print(f'  python -m course.eval … --parent {runs[0]} --change "…"')
     else:
         out.print("Change one thing at a time: make both runs with everything else the same.")
 
 
-def print_verdict(answer: Answer, runs: tuple[Path, Path]) -> None:
+def print_comparison(comparison: Comparison, runs: Runs) -> None:
     out = console()
-    verdict = answer.verdict
-    out.print(f"declared change: {visible(answer.declared or 'none declared')}")
-    out.print(f"loop and knob:   {answer.knob}\n")
+    verdict = comparison.verdict
+    out.print(f"declared change: {visible(comparison.declared or 'none declared')}")
+    out.print(f"loop and knob:   {comparison.knob}\n")
     rows = table("", ">passes", ">rate", ">95 % interval")
     for name, run, counts, rate in zip(("before", "after"), runs, verdict.counts, verdict.rates, strict=True):
         low, high = stats.rate_interval(counts)
@@ -45,27 +53,24 @@ def print_verdict(answer: Answer, runs: tuple[Path, Path]) -> None:
         rows.add_row(f"{name}: {run.name}", passes, percent(rate), f"{percent(low)} to {percent(high)}")
     out.print(rows)
     lowest, highest = (f"{100 * bound:+.1f}" for bound in verdict.interval)
-    out.print(f"\nby example:      {len(verdict.wins)} wins, {len(verdict.losses)} losses, {answer.ties} ties")
+    out.print(f"\nby example:      {len(verdict.wins)} wins, {len(verdict.losses)} losses, {comparison.ties} ties")
     out.print(f"difference:      {100 * verdict.difference:+.1f} points, 95 % interval {lowest} to {highest}")
     out.print(f"{'exact paired p: ' if verdict.exact else 'paired p (drawn):'} {p_value(verdict.p)}")
-    out.print(f"the noise rule:  {stats.noise_rule(len(verdict.counts[0]), verdict.difference)}")
-    out.print(f"\nVerdict: {sentence(verdict, answer.knob)}")
+    out.print(f"the noise rule:  {comparison.noise_rule}")
+    out.print(f"\nVerdict: {comparison.sentence}")
     if verdict.losses:
         lost = f"--run {typed(runs[1])} --id={typed(verdict.losses[0])}"
         out.print(f"Next: python -m course.inspect_run {lost}   (one that was lost)")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.compare", description="Compare two runs, or refuse to.")
-    parser.add_argument("before", type=Path, metavar="RUN_A", help="the run before the change")
-    parser.add_argument("after", type=Path, metavar="RUN_B", help="the run after it")
-    args = parser.parse_args()
-    runs = args.before, args.after
-    found = judge(runs, (verify(args.before)[0], verify(args.after)[0]))
-    if isinstance(found, Refusal):
-        print_refusal(found.reasons, runs)
+    settings = parse("course.compare", "Compare two runs, or refuse to.", Settings)
+    runs = settings.before, settings.after
+    outcome = compare_runs(runs, (verify(settings.before)[0], verify(settings.after)[0]))
+    if isinstance(outcome, NotComparable):
+        print_refusal(outcome, runs)
         return FOUND
-    print_verdict(found, runs)
+    print_comparison(outcome, runs)
     return DONE
 
 

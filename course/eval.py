@@ -1,4 +1,4 @@
-"""Loop A: measure. Score every completion of a data set, and write down what was found.
+"""Loop A: measure. Score every completion of a data set, and write a run.
 
     python -m course.eval --dataset data/datasets/math_dev.jsonl \\
                           --completions data/rollouts/frozen_rollouts_dev.jsonl
@@ -41,10 +41,11 @@ def evaluate(settings: Settings, golden: GoldenReport) -> tuple[SavedRun, dict[s
     completions = CompletionsFile(settings.completions, dataset.examples)
     sidecar = load_sidecar(settings.completions)
     tally = stats.Tally()
+    size = settings.completions.stat().st_size if settings.completions.is_file() else 0  # for the progress bar alone
     with RunWriter(settings.runs_dir) as run:
-        with run.open(RESULTS) as results, progress("scoring", file_size(settings.completions)) as show:
+        with run.open(RESULTS) as results, progress("scoring", size) as show:
             for number, result in enumerate(measure(dataset, completions)):
-                tally.add(result.id, result.reward, result.details["code"])
+                tally.add(result.id, result.reward, result.code)
                 results.write(result_line(result))
                 if number % 4096 == 0:
                     show(completions.lines.bytes_read)
@@ -63,11 +64,6 @@ def evaluate(settings: Settings, golden: GoldenReport) -> tuple[SavedRun, dict[s
             **provenance(dataset, completions, sidecar),
         )
     return saved, summary
-
-
-def file_size(path: Path) -> int:
-    """For the progress bar alone; whether the file can be read is found out by reading it."""
-    return path.stat().st_size if path.is_file() else 0
 
 
 def print_report(summary: dict[str, Any], manifest: Manifest) -> None:

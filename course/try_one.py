@@ -7,10 +7,10 @@ First the expected answer, then the completion. `--escapes` reads \\n, \\t and \
 `--rubrics` adds what the deliberately weak rubrics pay for the same text.
 """
 
-import argparse
 import re
+from dataclasses import dataclass
 
-from course.core.command_line import run_command
+from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, table, unusual_characters, visible
 from course.core.files import InputError
 from course.rubrics import RUBRICS
@@ -25,17 +25,18 @@ def with_escapes(text: str) -> str:
     return ESCAPE.sub(lambda match: plain.get(match[0]) or chr(int(match[0][2:], 16)), text)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m course.try_one", description="Ask the scorer about one completion."
-    )
-    parser.add_argument("expected", type=int, help="the expected answer")
-    parser.add_argument("completion", help="the completion, in quotes")
-    parser.add_argument("--escapes", action="store_true", help=r"read \n, \t and \u00a0 in the completion")
-    parser.add_argument("--rubrics", action="store_true", help="what the weak rubrics pay, besides")
-    args = parser.parse_args()
-    example = {"expected_answer": args.expected}
-    text = with_escapes(args.completion) if args.escapes else args.completion
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    expected: int = option(help="the expected answer", positional=True)
+    completion: str = option(help="the completion, in quotes", positional=True)
+    escapes: bool = option(False, r"read \n, \t and \u00a0 in the completion")
+    rubrics: bool = option(False, "show what the weak rubrics pay, too")
+
+
+def main() -> int:
+    settings = parse("course.try_one", "Ask the scorer about one completion.", Settings)
+    example = {"expected_answer": settings.expected}
+    text = with_escapes(settings.completion) if settings.escapes else settings.completion
     try:
         result = score(example, text)
     except ValueError as error:
@@ -48,12 +49,13 @@ def main() -> None:
     out.print(f"reward:     {result['reward']:g}")
     out.print(f"code:       {code or 'none: it passes'}{f' ({CODES[code]})' if code else ''}")
     out.print(f"extracted:  {details['extracted']}, expected {details['expected']}")
-    if args.rubrics:
+    if settings.rubrics:
         out.print()
         rows = table("weak rubric", ">it pays", "its hole")
         for rubric in RUBRICS.values():
             rows.add_row(rubric.name, f"{rubric.score(example, text)['reward']:g}", rubric.hole)
         out.print(rows)
+    return DONE
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from course.core.datasets import load_sidecar
 from course.core.files import InputError
-from course.datasets import generate, load_dataset, load_sidecar
+from course.datasets import generate, load_dataset
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
 
@@ -187,9 +188,9 @@ def test_a_checkpoint_is_known_by_its_bytes(command: Command, dataset: Path, com
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--temperature", "-1"), "--temperature: a number, zero or more"),
-        (("--temperature", "inf"), "--temperature: a number, zero or more"),
-        (("--top-p", "0"), "--top-p: more than 0"),
+        (("--temperature", "-1"), "--temperature: at least 0, not -1"),
+        (("--temperature", "inf"), "--temperature: a finite number, not inf"),
+        (("--top-p", "0"), "--top-p: above 0 and at most 1, not 0"),
         (("--max-new-tokens", "0"), "--max-new-tokens: at least 1"),
         (("--checkpoint", "nowhere.bin"), "nowhere.bin: No such file"),
         (("--dataset", "nowhere.jsonl"), "nowhere.jsonl: No such file"),

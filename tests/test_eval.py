@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from course.core.manifest import load_manifest
 from course.core.runs import RunWriter, list_runs
 from course.datasets import load_dataset
 from course.score import score
@@ -271,17 +272,18 @@ def test_change_and_parent_go_together(command: Command, evaluate: Evaluate, dat
 
 
 def test_an_existing_run_is_never_overwritten(evaluate: Evaluate, tmp_path: Path) -> None:
-    taken = tmp_path / "runs" / "run_007"
+    taken = tmp_path / "runs" / "run_041"
     taken.mkdir(parents=True)
     (taken / "mine.txt").write_text("mine")
-    assert evaluate().name == "run_008"
+    assert evaluate().name == "run_042"
     assert [path.name for path in taken.iterdir()] == ["mine.txt"]
 
 
-def test_two_writers_never_take_the_same_name(tmp_path: Path) -> None:
+def test_two_writers_never_take_the_same_name(evaluate: Evaluate, tmp_path: Path) -> None:
+    manifest = load_manifest(evaluate())
     with RunWriter(tmp_path) as one, RunWriter(tmp_path) as other:
-        assert one.finish({}).name == "run_001"
-        assert other.finish({}).name == "run_002"
+        assert one.finish(manifest).name == "run_001"
+        assert other.finish(manifest).name == "run_002"
 
 
 def big_files(tmp_path: Path) -> list[str]:

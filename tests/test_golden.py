@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from course.core.files import InputError
-from course.core.golden import FOLDER, GoldenCase, check_golden, load_golden
+from course.core.golden import GoldenCase, check_golden, load_golden
+from course.core.paths import GOLDEN
 from course.score import CODES, score
 from tests.conftest import Command
 
 NONE = Path("nowhere.jsonl")  # a student may have exploits of their own
 PACKS = ("golden_correct", "golden_exploits", "golden_cases")
-CASES = [case for name in PACKS for case in load_golden(FOLDER / f"{name}.jsonl")]
+CASES = [case for name in PACKS for case in load_golden(GOLDEN / f"{name}.jsonl")]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.id}: {case.source}")
@@ -27,15 +28,15 @@ def test_every_golden_case(case: GoldenCase) -> None:
 
 
 def test_the_packs_are_large_enough_and_cover_every_code() -> None:
-    sizes = {name: len(load_golden(FOLDER / f"{name}.jsonl")) for name in PACKS}
+    sizes = {name: len(load_golden(GOLDEN / f"{name}.jsonl")) for name in PACKS}
     assert sizes["golden_correct"] >= 25
     assert sizes["golden_exploits"] >= 40
     assert sizes["golden_cases"] >= 60
     assert {case.code for case in CASES if case.code} == set(CODES)
     assert len({case.id for case in CASES}) == len(CASES)
     assert all(case.source for case in CASES)
-    assert all(case.hole for case in load_golden(FOLDER / "golden_exploits.jsonl"))
-    same = [(case.expected_answer, json.dumps(case.completion)) for case in load_golden(FOLDER / "golden_cases.jsonl")]
+    assert all(case.hole for case in load_golden(GOLDEN / "golden_exploits.jsonl"))
+    same = [(case.expected_answer, json.dumps(case.completion)) for case in load_golden(GOLDEN / "golden_cases.jsonl")]
     assert len(set(same)) == len(same)
 
 
@@ -63,7 +64,7 @@ def test_false_positives_and_false_negatives_are_told_apart() -> None:
 def test_a_failing_gate_stops_the_evaluation(
     command: Command, dataset: Path, completions: Path, tmp_path: Path
 ) -> None:
-    golden = shutil.copytree(FOLDER, tmp_path / "golden")
+    golden = shutil.copytree(GOLDEN, tmp_path / "golden")
     with (golden / "golden_correct.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"id": "new", "expected_answer": 5, "completion": "five", "source": "a test"}\n')
     words = ("--dataset", dataset, "--completions", completions, "--runs-dir", tmp_path / "runs")
@@ -89,14 +90,14 @@ def test_a_failing_gate_stops_the_evaluation(
     ],
 )
 def test_a_broken_golden_case_is_refused(row: str, reason: str, tmp_path: Path) -> None:
-    golden = shutil.copytree(FOLDER, tmp_path / "golden")
+    golden = shutil.copytree(GOLDEN, tmp_path / "golden")
     (golden / "golden_cases.jsonl").write_text(row + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=f"line 1: .*{reason}"):
         check_golden(golden)
 
 
 def test_a_missing_pack_is_refused(tmp_path: Path) -> None:
-    golden = shutil.copytree(FOLDER, tmp_path / "golden")
+    golden = shutil.copytree(GOLDEN, tmp_path / "golden")
     (golden / "golden_exploits.jsonl").unlink()
     with pytest.raises(InputError, match="No such file"):
         check_golden(golden)

@@ -4,6 +4,8 @@ import ast
 import itertools
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +66,7 @@ def check(completion: Any, expected: int = 323) -> dict[str, Any]:
 
 
 def test_every_short_string_of_nasty_characters_around_the_answer() -> None:
-    """Exhaustive: each string of up to five of these, before, inside and after, is judged as the spec says."""
+    """Exhaustive: each string of up to five of these, before, inside and after, is scored as the spec says."""
     alphabet = " \t\n\r\u00a0\u200b03-+,.\u0663F"
     assert len(set(alphabet)) == 14
     accepted = tried = 0
@@ -110,18 +112,32 @@ NEAR_MISSES = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=100_000, deadline=None, database=None)
+@settings(max_examples=3_000, deadline=None, database=None)
 @given(NEAR_MISSES)
-def test_near_misses_are_judged_as_the_spec_says(text: str) -> None:
+def test_near_misses_are_scored_as_the_spec_says(text: str) -> None:
     assert (check(text)["reward"] == 1.0) == spec_accepts(text, 323)
 
 
-@settings(max_examples=5_000, deadline=None, database=None)
+@pytest.mark.prove
+@settings(max_examples=100_000, deadline=None, database=None)
+@given(NEAR_MISSES)
+def test_very_many_near_misses_are_scored_as_the_spec_says(text: str) -> None:
+    assert (check(text)["reward"] == 1.0) == spec_accepts(text, 323)
+
+
+@settings(max_examples=2_000, deadline=None, database=None)
 @given(ANYTHING)
 def test_total_for_any_value(value: Any) -> None:
     result = check(value)
     if not isinstance(value, str):
         assert result["details"]["code"] == "not_text"
+
+
+@pytest.mark.prove
+@settings(max_examples=50_000, deadline=None, database=None)
+@given(ANYTHING)
+def test_total_for_very_many_values(value: Any) -> None:
+    assert (check(value)["details"]["code"] == "not_text") == (not isinstance(value, str))
 
 
 @settings(max_examples=2_000, deadline=None, database=None)
@@ -217,6 +233,17 @@ def test_a_broken_ruler_is_refused(expected: Any) -> None:
         score({"expected_answer": expected}, "Final: 323")
     with pytest.raises(ValueError, match="expected_answer must be an integer"):
         score({}, "Final: 323")
+
+
+def test_the_scorer_needs_the_standard_library_alone() -> None:
+    """In a Python without any package, with nothing but the checkout on its path: it imports, and prints nothing."""
+    lines = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})",
+        "from course.score import score",
+        f"assert score({EXAMPLE!r}, 'Final: 323')['reward'] == 1.0",
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_results_share_nothing() -> None:

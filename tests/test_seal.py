@@ -2,12 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from course import seal
+from course.core import seal
 from course.core.files import InputError
 from tests.conftest import ROOT, Command
 
@@ -74,43 +75,43 @@ def test_files_of_ones_own_may_lie_in_data(copy: Path) -> None:
     assert seal.check_seal(copy).whole
 
 
+def typed(copy: Path, module: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """A command typed in the copy."""
+    line = [sys.executable, "-m", module, *map(str, words)]
+    return subprocess.run(line, cwd=copy, capture_output=True, text=True, encoding="utf-8")
+
+
 def test_a_broken_seal_is_in_the_run_and_in_the_way_of_a_comparison(
-    command: Command, evaluate: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    copy: Path, dataset: Path, completions: Path
 ) -> None:
-    sealed = evaluate()
-    broken = seal.SealState(False, "0" * 64, ["course/score.py: changed"])
-    monkeypatch.setattr("course.seal.check_seal", lambda: broken)
-    loose = evaluate()
-    core = json.loads((loose / "manifest.json").read_text())["core"]
-    assert core == {"sealed": False, "sha256": "0" * 64, "broken": ["course/score.py: changed"]}
-    done = command("course.compare", sealed, loose)
-    assert done.code == 1
-    assert "seal of the core: True before, False after" in done.out
-    assert "an instrument that nobody vouches for" in done.out
-
-
-def test_the_broken_seal_is_said_kindly(command: Command, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--dataset", dataset, "--completions", completions)
+    assert typed(copy, "course.eval", *words).returncode == 0
     (copy / "course" / "new.py").write_text("")
-    state = seal.check_seal(copy)
-    monkeypatch.setattr(seal, "check_seal", lambda: state)
-    done = command("course.seal")
-    assert done.code == 1
-    assert "course/new.py: added" in done.out
-    assert "git checkout" in done.out
+    assert "The seal on the core is broken" in typed(copy, "course.eval", *words).stdout
+    sealed, loose = sorted((copy / "runs").iterdir())
+    core = [json.loads((run / "manifest.json").read_text())["core"] for run in (sealed, loose)]
+    assert (core[0]["sealed"], core[0]["broken"]) == (True, [])
+    assert (core[1]["sealed"], core[1]["broken"]) == (False, ["course/new.py: added"])
+    assert core[0]["sha256"] != core[1]["sha256"]
+    done = typed(copy, "course.compare", sealed, loose)
+    assert done.returncode == 1
+    assert "seal of the core: True before, False after" in done.stdout
+    assert "an instrument that nobody vouches for" in done.stdout
 
 
-def test_renewing_the_seal(command: Command, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_broken_seal_is_said_kindly_and_can_be_renewed(copy: Path) -> None:
     (copy / "course" / "new.py").write_text("")
-    monkeypatch.setattr(seal, "ROOT", copy)
-    monkeypatch.setattr(seal, "SEAL", copy / "course" / "seal.json")
-    monkeypatch.setattr(seal.core_hashes, "__defaults__", (copy,))
-    assert command("course.seal", "--renew").code == 0
+    done = typed(copy, "course.seal")
+    assert done.returncode == 1
+    assert "course/new.py: added" in done.stdout
+    assert "git checkout" in done.stdout
+    assert typed(copy, "course.seal", "--renew").returncode == 0
     assert seal.check_seal(copy).whole
 
 
 def test_a_missing_or_broken_seal_file_is_bad_input(copy: Path) -> None:
     (copy / "course" / "seal.json").write_text("[]")
-    with pytest.raises(InputError, match="not a seal"):
+    with pytest.raises(InputError, match="Expected `object`"):
         seal.check_seal(copy)
     (copy / "course" / "seal.json").unlink()
     with pytest.raises(InputError, match="No such file"):

@@ -47,25 +47,30 @@ def test_pass_at_k_reference_numbers_and_bounds() -> None:
             stats.pass_at_k(n, c, k)
 
 
+def mcnemar(wins: int, losses: int) -> float:
+    """With differences of 1 and -1 the sign-flip test is McNemar's exact one."""
+    return stats.sign_flip_test([1] * wins + [-1] * losses)
+
+
 @settings(max_examples=200)
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_against_scipy(wins: int, losses: int) -> None:
     oracle = scipy.stats.binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
-    assert stats.mcnemar_exact(wins, losses) == pytest.approx(min(1.0, oracle), abs=1e-12)
+    assert mcnemar(wins, losses) == pytest.approx(min(1.0, oracle), abs=1e-12)
 
 
 @pytest.mark.parametrize(
     ("wins", "losses", "p"), [(5, 0, 0.0625), (6, 0, 0.031), (8, 0, 0.008), (10, 2, 0.039), (15, 7, 0.134)]
 )
 def test_mcnemar_reference_numbers(wins: int, losses: int, p: float) -> None:
-    assert stats.mcnemar_exact(wins, losses) == pytest.approx(p, abs=5e-4)
-    assert stats.mcnemar_exact(losses, wins) == stats.mcnemar_exact(wins, losses)
+    assert mcnemar(wins, losses) == pytest.approx(p, abs=5e-4)
+    assert mcnemar(losses, wins) == mcnemar(wins, losses)
 
 
 def test_mcnemar_of_many_pairs_against_scipy() -> None:
     for wins, losses in ((1400, 1250), (5000, 5300), (30_000, 30_400)):
         oracle = scipy.stats.binomtest(wins, wins + losses).pvalue
-        assert stats.mcnemar_exact(wins, losses) == pytest.approx(oracle, rel=1e-7)
+        assert mcnemar(wins, losses) == pytest.approx(oracle, rel=1e-7)
 
 
 @settings(max_examples=150, deadline=None)
@@ -167,11 +172,23 @@ def test_odd_sample_counts_need_no_memory() -> None:
     assert stats.sign_flip_test(differences) == pytest.approx(exact, abs=0.01)
 
 
-def test_many_examples_with_many_samples_are_quick() -> None:
-    """Around the largest sums that are added up exactly, the test ends; and it agrees with drawn patterns."""
+def differences_of(examples: int) -> list[int]:
+    """Differences of many examples with many samples each; with 20,000 their sum is around the largest added up."""
     rng = np.random.default_rng(0)
-    differences = [int(d) for d in rng.integers(-8, 9, size=20_000)]
-    differences += [2520 * int(d) for d in rng.integers(-1, 2, size=300)]
+    differences = [int(d) for d in rng.integers(-8, 9, size=examples)]
+    return differences + [2520 * int(d) for d in rng.integers(-1, 2, size=300)]
+
+
+def test_many_examples_with_many_samples_are_quick() -> None:
+    """Around the largest sums that are added up exactly, the test ends."""
+    differences = differences_of(20_000)
+    assert stats.is_exact(differences)
+    assert 0 < stats.sign_flip_test(differences) <= 1
+
+
+@pytest.mark.parametrize("examples", [1_000, pytest.param(20_000, marks=pytest.mark.prove)])
+def test_the_exact_test_of_many_examples_agrees_with_drawn_patterns(examples: int) -> None:
+    differences = differences_of(examples)
     assert stats.is_exact(differences)
     assert stats.sign_flip_test(differences) == pytest.approx(stats.drawn_sign_flips(differences), abs=0.01)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from course.core.files import InputError, sha256_file
-from course.core.runs import damage, is_intact, load_manifest, seal_manifest
+from course.core.manifest import sealed_bytes
+from course.core.runs import damage, is_intact
 from course.core.verification import verify
 from tests.conftest import DEV, ROLLOUTS, Command
 
@@ -51,9 +52,10 @@ def test_flipping_any_byte_of_a_line_names_the_line(evaluate: Evaluate) -> None:
 
 def reseal(run: Path) -> None:
     """What a forger does: make every hash of the run fit again."""
-    manifest = {key: value for key, value in load_manifest(run).items() if key != "seal"}
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["seal"]
     manifest["files"] = {name: sha256_file(run / name) for name in manifest["files"]}
-    (run / "manifest.json").write_bytes(seal_manifest(manifest))
+    (run / "manifest.json").write_bytes(sealed_bytes(manifest))
 
 
 def edit_line(run: Path, number: int, **fields: Any) -> None:
@@ -164,7 +166,7 @@ def test_what_cannot_be_checked_is_said(evaluate: Evaluate, completions: Path) -
 
 def test_another_scorer_is_not_taken_for_tampering(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
     run = evaluate()
-    monkeypatch.setattr("course.core.verification.scorer_identity", lambda: {"spec_version": "2", "sha256": "0"})
+    monkeypatch.setattr("course.score.SPEC_VERSION", "2")
     wrong, remarks = verify(run)
     assert wrong == []
     assert "the scorer has changed" in remarks[0]
@@ -184,6 +186,10 @@ def test_no_run_at_all(command: Command, tmp_path: Path) -> None:
     assert "not a run: it has no manifest.json" in command("course.verify_run", "--run", tmp_path).err
 
 
-def test_a_run_with_nothing_but_a_sealed_manifest(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_bytes(seal_manifest({"format": 1, "files": {}}))
+def test_a_run_with_nothing_but_a_sealed_manifest(command: Command, evaluate: Evaluate, tmp_path: Path) -> None:
+    manifest = json.loads((evaluate() / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["seal"]
+    (tmp_path / "manifest.json").write_bytes(sealed_bytes({**manifest, "files": {}}))
     assert command("course.verify_run", "--run", tmp_path).code == 0
+    (tmp_path / "manifest.json").write_bytes(sealed_bytes({"format": 1, "files": {}}))
+    assert command("course.verify_run", "--run", tmp_path).code == 2, "it says neither loop nor scorer"

@@ -27,24 +27,25 @@ FROM_CHECKOUT = (
     "the course runs from its checkout, where data/ lies beside course/: clone it and install it there with"
     " `pip install -e .`. (`from course.score import score` works anywhere.)"
 )
-A, B = TypeVar("A"), TypeVar("B")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class FoundError(Exception):
-    """A command found what it exists to find, and ends: the lines are printed, and the exit code is 1."""
+    """A command found the fault that it looks for: its lines are printed, and the exit code is 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Option:
     """What the command line says of a field: its help, and the values that it takes."""
 
     help: str
-    at_least: float | None
-    at_most: float | None
-    above: float | None
-    choices: tuple[str, ...]
-    metavar: str | None
-    positional: bool
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+    positional: bool = False
 
     def bounds(self) -> str:
         """The bounds in words; empty where there are none."""
@@ -53,6 +54,8 @@ class Option:
 
     def refusal(self, value: Any) -> str | None:
         """Why a value is refused, or None."""
+        if value is None:
+            return None
         if self.choices and value not in self.choices:
             return f"unknown: {value!r}; there are {', '.join(self.choices)}"
         if isinstance(value, float) and not math.isfinite(value):
@@ -64,28 +67,24 @@ class Option:
         return None
 
 
-def option(
-    default: Any = MISSING,
-    help: str = "",  # noqa: A002  (argparse's word for it)
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    above: float | None = None,
-    choices: tuple[str, ...] = (),
-    metavar: str | None = None,
-    positional: bool = False,
-) -> Any:
-    """A dataclass field that is an option of the command line; without a default it is required."""
-    made = Option(help, at_least, at_most, above, choices, metavar, positional)
-    return dataclasses.field(default=default, metadata={"option": made})
+def option(default: Any = MISSING, help: str = "", **values: Any) -> Any:  # noqa: A002  (argparse's word for it)
+    """A dataclass field that is an option of the command line; without a default it is required.
+
+    `values` are the further fields of `Option`: bounds, choices, `metavar`, `positional`.
+    """
+    return dataclasses.field(default=default, metadata={"option": Option(help=help, **values)})
 
 
 @overload
-def parse(command: str, about: str, first: A | type[A], /, *, hide: Container[str] = ()) -> A: ...
+def parse(command: str, about: str, first: type[A], /, *, hide: Container[str] = ()) -> A: ...
+@overload
+def parse(command: str, about: str, first: A, /, *, hide: Container[str] = ()) -> A: ...
 @overload
 def parse(
-    command: str, about: str, first: A | type[A], second: B | type[B], /, *, hide: Container[str] = ()
+    command: str, about: str, first: type[A], second: type[B], /, *, hide: Container[str] = ()
 ) -> tuple[A, B]: ...
+@overload
+def parse(command: str, about: str, first: A, second: type[B], /, *, hide: Container[str] = ()) -> tuple[A, B]: ...
 def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ()) -> Any:
     """The settings that were typed: one dataclass for each target, which is a class or an instance with its defaults.
 
@@ -99,14 +98,14 @@ def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ())
     typed = vars(parser.parse_args())
     results = []
     for target in targets:
-        values = {name: typed[name] for name, *_ in options_of(target, hide)}
-        for name, made, kind, _ in options_of(target, hide):
-            if isinstance(values[name], list):
-                values[name] = tuple(values[name])
-            for value in values[name] if isinstance(values[name], tuple) else (values[name],):
-                reason = None if value is None or kind is bool else made.refusal(value)
+        values = {}
+        for name, made, *_ in options_of(target, hide):
+            value = typed[name]
+            values[name] = tuple(value) if isinstance(value, list) else value
+            for part in value if isinstance(value, list | tuple) else [value]:
+                reason = made.refusal(part)
                 if reason:
-                    raise InputError(made.metavar if made.positional else flag(name), reason)
+                    raise InputError(made.metavar or name if made.positional else flag(name), reason)
         result = target(**values) if isinstance(target, type) else dataclasses.replace(target, **values)
         if hasattr(result, "check"):
             result.check()
@@ -129,26 +128,23 @@ def add_option(parser: argparse.ArgumentParser, name: str, made: Option, kind: A
     notes = [made.bounds()] if made.bounds() else []
     if default not in (MISSING, None, False, ()):
         notes.insert(0, f"default: {spelt(default)}")
-    words: dict[str, Any] = {
-        "help": f"{made.help} ({'; '.join(notes)})" if notes and made.help != SUPPRESS else made.help
-    }
+    about = f" ({'; '.join(notes)})" if notes and made.help != SUPPRESS else ""
+    words: dict[str, Any] = {"help": f"{made.help}{about}".replace("%", "%%")}
     many = get_args(kind) if getattr(kind, "__origin__", None) is tuple else None
     if kind is bool:
         words["action"] = "store_true"
     else:
-        words["type"] = many[0] if many else next((one for one in get_args(kind) if one is not NoneType), kind)
+        words["type"] = many[0] if many else next((part for part in get_args(kind) if part is not NoneType), kind)
         words["metavar"] = made.metavar
         if many:
             words["nargs"] = "+" if default is MISSING or not made.positional else "*"
-    if made.positional:
-        if default is not MISSING:
-            words["default"] = default
-            words.setdefault("nargs", "?")
-        parser.add_argument(name, **words)
-    elif default is MISSING:
-        parser.add_argument(flag(name), required=True, **words)
-    else:
-        parser.add_argument(flag(name), default=default, **words)
+    if default is not MISSING:
+        words["default"] = default
+    if not made.positional:
+        words["required"] = default is MISSING
+    elif default is not MISSING:
+        words.setdefault("nargs", "?")
+    parser.add_argument(name if made.positional else flag(name), **words)
 
 
 def flag(name: str) -> str:

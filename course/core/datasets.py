@@ -64,12 +64,8 @@ def load_dataset(path: Path) -> Dataset:
     for number, row in lines:
         if row.id in examples:
             raise InputError(path, f"duplicate id {row.id!r}", number)
-        examples[row.id] = {
-            "id": row.id,
-            "prompt": row.prompt,
-            "expected_answer": row.expected_answer,
-            "metadata": row.metadata,
-        }
+        prompt, expected, metadata = row.prompt, row.expected_answer, row.metadata
+        examples[row.id] = Example(id=row.id, prompt=prompt, expected_answer=expected, metadata=metadata)
     return Dataset(path, examples, lines.sha256, prompts_hash(examples), split_of(path, examples))
 
 
@@ -144,16 +140,14 @@ def load_sidecar(completions: Path) -> Sidecar | None:
     path = sidecar_path(completions)
     if not path.exists():
         return None
-    try:
-        return msgspec.convert(read_json(path), Sidecar)
-    except msgspec.ValidationError as error:
-        raise InputError(path, str(error)) from None
+    sidecar: Sidecar = read_json(path, Sidecar)
+    return sidecar
 
 
 def check_sidecar(sidecar: Sidecar | None, completions: CompletionsFile, dataset: Dataset) -> None:
-    """A sidecar that describes other completions, or another data set, is worse than none. Raises InputError.
+    """Refuse a sidecar that describes other completions, or another data set. Raises InputError.
 
-    To be asked when the completions have been read to their end.
+    Call it after the completions have been read to the end, when their hash is known.
     """
     if sidecar is None:
         return

@@ -10,18 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TimeElapsedColumn
 from rich.table import Table
 
 PIPED_WIDTH = 160
 STAND_INS = "·→↵\u115f\u1160\u2800\u3164\uffa0"  # what stands for the unseen, and letters that show nothing
+SIGNS = {"\n": "↵", "\t": "→", " ": " "}
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
 
 
@@ -33,7 +27,7 @@ class PipedConsole(Console):
 
 
 def console() -> Console:
-    """Where a command prints. Plain and wide when piped; NO_COLOR is respected. Square brackets mean nothing."""
+    """Where a command prints. Plain and wide when piped; NO_COLOR is respected. Square brackets are plain text."""
     piped = not sys.stdout.isatty()
     return PipedConsole(
         markup=False, highlight=False, emoji=False, soft_wrap=True, width=PIPED_WIDTH if piped else None
@@ -41,32 +35,19 @@ def console() -> Console:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """A table in the house's form; a column whose name begins with `>` is set flush right."""
-    made = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        padding=(0, 2, 0, 0),
-        header_style="bold",
-    )
+    """A table in the course's one style; a column whose name begins with `>` is aligned right."""
+    style: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
+    made = Table(title=title, box=None, padding=(0, 2, 0, 0), **style)
     for column in columns:
-        made.add_column(
-            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
-        )
+        side: Any = "right" if column.startswith(">") else "left"
+        made.add_column(column.removeprefix(">"), justify=side, overflow="fold")
     return made
 
 
 @contextmanager
 def progress(description: str, total: float) -> Iterator[Callable[[float], Any]]:
     """A progress bar on the error stream, seen on a terminal only. Yields `set(completed)`."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (*Progress.get_default_columns(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(description, total=total)
         yield lambda completed: bar.update(task, completed=completed)
@@ -94,25 +75,20 @@ def typed(path: object) -> str:
 
 
 def visible_character(character: str) -> str:
-    if character in STAND_INS:
-        return f"<U+{ord(character):04X}>"
-    if character == "\n":
-        return "↵"
-    if character == "\t":
-        return "→"
-    if character == " " or unicodedata.category(character) not in UNSEEN:
-        return character
-    return f"<U+{ord(character):04X}>"
+    if character in SIGNS:
+        return SIGNS[character]
+    seen = unicodedata.category(character) not in UNSEEN and character not in STAND_INS
+    return character if seen else f"<U+{ord(character):04X}>"
 
 
 def unusual_characters(text: str) -> list[str]:
     """Every character that is not printable ASCII, by position (from 1), code and name."""
-    found = []
+    unusual = []
     for position, character in enumerate(text, start=1):
         if not (" " <= character <= "~" or character in "\n\t\r"):
             name = unicodedata.name(character, "unnamed")
-            found.append(f"character {position} is U+{ord(character):04X} {name}")
-    return found
+            unusual.append(f"character {position} is U+{ord(character):04X} {name}")
+    return unusual
 
 
 def percent(rate: float) -> str:

@@ -1,4 +1,4 @@
-"""How an experiment is written down: the one way to a run.
+"""The one way to write a run.
 
 `save_experiment` is where every command that writes a run ends: golden gate, seal, looks at a holdout, run directory,
 manifest, picture. `SavedRun.close` prints the closing lines.
@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from course.core.command_line import option
 from course.core.datasets import Dataset
 from course.core.display import console, typed
 from course.core.files import InputError, to_pretty_json, write_whole
 from course.core.golden import GoldenReport, golden_gate
-from course.core.manifest import SUMMARY, Change, Circumstances, Manifest, PolicyRecord, load_manifest
-from course.core.paths import RUNS
+from course.core.manifest import FORMAT, SUMMARY, Change, Circumstances, Loop, Manifest, PolicyRecord, load_manifest
+from course.core.paths import ROOT, RUNS
 from course.core.runs import RunWriter, damage, earlier_looks
 from course.core.scoring import scorer_identity
 from course.core.seal import core_state
@@ -73,7 +75,7 @@ class SavedRun:
 def save_experiment(
     options: RunOptions,
     *,
-    loop: str,
+    loop: Loop,
     knob: str,
     summary: Mapping[str, Any],
     experiment: str | None = None,
@@ -92,18 +94,18 @@ def save_experiment(
 
     `record` holds further fields of the manifest (`settings`, or what `scoring.provenance` gives). `files` maps names
     in the run to their bytes; `checkpoints` maps folders to functions that write them and return their hash; the
-    picture is named after the experiment. `writer` is a run already begun, for commands that write while they measure,
-    `golden` the report of a gate already passed. `looks_at` is a data set that was measured: if it is a holdout, the
-    looks at it are counted. `paths` says where `dataset` and `completions` were found.
+    picture is named after the experiment. `writer` is a run already begun, `golden` the report of a gate already
+    passed. `looks_at` is a data set that was measured: if it is a holdout, the looks at it are counted. `paths` says
+    where `dataset` and `completions` were found.
     """
-    golden = golden or golden_gate()
-    core, change = core_state(), declare(options.change, options.parent)
-    looks = None
+    record |= {"loop": loop, "knob": knob, "experiment": experiment, "policy": policy, "note": options.note}
+    record |= {"golden": (golden or golden_gate()).record(), "core": core_state(), "scorer": scorer_identity()}
+    record["change"] = declare(options.change, options.parent)
+    looks, name = None, f"{experiment}.png"
     if looks_at is not None and looks_at.split == "holdout":
         looks = earlier_looks(looks_at.prompts_sha256, options.runs_dir)
         if "prompts_sha256" not in record:
             record["looked_at"] = [looks_at.prompts_sha256]
-    name = f"{experiment}.png"
     if picture is not None and isinstance(options, PictureOptions) and options.plot:
         write_whole(options.plot, picture)
     with writer or RunWriter(options.runs_dir) as run:
@@ -112,26 +114,9 @@ def save_experiment(
         run.write(SUMMARY, to_pretty_json({"loop": loop, **summary}))
         if policy is not None and checkpoints:
             hashes = {folder: write(run.folder / folder) for folder, write in checkpoints.items()}
-            policy = PolicyRecord(start=policy.start, tokenizer=policy.tokenizer, checkpoints=hashes)
-        manifest = Manifest(
-            loop=loop,  # type: ignore[arg-type]  (checked when the manifest is written)
-            knob=knob,
-            experiment=experiment,
-            change=change,
-            note=options.note,
-            policy=policy,
-            scorer=scorer_identity(),
-            golden=golden.record(),
-            core=core,
-            files=run.hashes(),
-            circumstances=Circumstances(
-                **describe_machine(),
-                **{f"{kind}_path": str(path) for kind, path in (paths or {}).items()},
-                earlier_looks_at_this_holdout=looks,
-                seconds_of_learning=seconds_of_learning,
-            ),
-            **record,
-        )
+            record["policy"] = msgspec.structs.replace(policy, checkpoints=hashes)
+        where = circumstances_of(paths or {}, looks, seconds_of_learning)
+        manifest = Manifest(format=FORMAT, files=run.hashes(), circumstances=where, **record)
         folder = run.finish(manifest)
     return SavedRun(folder, manifest, None if picture is None else folder / name)
 
@@ -142,50 +127,48 @@ def declare(change: str | None, parent: Path | None) -> Change | None:
         return None
     if change is None or parent is None or not change.strip():
         raise InputError("--change and --parent", "they go together: what was changed, and since which run")
-    found = damage(parent)
-    if found:
-        raise InputError(parent, f"the parent run is damaged: {found[0]}")
+    damages = damage(parent)
+    if damages:
+        raise InputError(parent, f"the parent run is damaged: {damages[0]}")
     return Change(declared=change, parent=parent.name, parent_seal=load_manifest(parent).seal)
 
 
 def looks_line(looks: int) -> str:
-    """What is said to someone who looks at a holdout."""
+    """What someone who looks at a holdout is told."""
     known = f"This is a holdout. Earlier looks at it, as far as this runs folder knows: {looks}."
     warning = "Each look invites tuning on it; a holdout that guided a choice is a second dev set."
     return f"{known}\n{warning}" if looks else known
 
 
-def describe_machine() -> dict[str, Any]:
-    """What varies between runs of the same inputs: time, machine, versions, commit."""
-    names = ("msgspec", "numpy", "tokenizers", "torch")
+def circumstances_of(paths: Mapping[str, Path], looks: int | None, seconds_of_learning: float | None) -> Circumstances:
+    """What varies between runs of the same inputs: time, machine, versions, commit, where files lay."""
+    where: dict[str, Any] = {f"{kind}_path": str(path) for kind, path in paths.items()}
     versions = {}
-    for name in names:
+    for name in ("msgspec", "numpy", "tokenizers", "torch"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    return {
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "versions": versions,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    return Circumstances(
+        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        host=platform.node(),
+        platform=platform.platform(),
+        python=platform.python_version(),
+        versions=versions,
+        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        earlier_looks_at_this_holdout=looks,
+        seconds_of_learning=seconds_of_learning,
         **describe_commit(),
-    }
+        **where,
+    )
 
 
 def describe_commit() -> dict[str, Any]:
-    """Commit of the working tree around this file, and whether it was clean; both None outside of git."""
+    """Commit of the checkout, and whether its tree was clean; both None outside of git."""
 
     def git(*words: str) -> str:
-        folder = Path(__file__).parent
-        return subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-        ).stdout
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=10).stdout
 
     try:
-        return {
-            "commit": git("rev-parse", "HEAD").strip(),
-            "tree_clean": not git("status", "--porcelain", "--untracked-files=no"),
-        }
+        changes = git("status", "--porcelain", "--untracked-files=no")
+        return {"commit": git("rev-parse", "HEAD").strip(), "tree_clean": not changes}
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "tree_clean": None}

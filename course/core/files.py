@@ -48,38 +48,39 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(path, reason_of(error)) from None
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file, read strictly. Raises InputError."""
+def read_json(path: Path, kind: Any = Any) -> Any:
+    """A JSON file, read strictly and checked against a type. Raises InputError."""
     try:
-        return strict_json(read_bytes(path).removeprefix(BOM))
+        return strict_json(read_bytes(path).removeprefix(BOM), kind)
     except ValueError as error:
         raise InputError(path, str(error)) from None
 
 
-def strict_json(data: bytes) -> Any:
-    """JSON without duplicate keys, NaN or Infinity; lone surrogates, which JSON allows, are kept.
+def strict_json(data: bytes, kind: Any = Any) -> Any:
+    """JSON without duplicate keys, NaN or Infinity, checked against a type.
 
-    Raises ValueError (UnicodeDecodeError included).
+    Lone surrogates, which JSON allows, are kept. Raises ValueError (msgspec's errors are ValueErrors).
     """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 text: {error.reason} at byte {error.start + 1}") from None
     try:
-        return json.loads(text, object_pairs_hook=without_duplicates, parse_constant=refuse_constant)
+        value = json.loads(text, object_pairs_hook=without_duplicates, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"malformed JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
         raise ValueError("malformed JSON: nested too deeply") from None
+    return msgspec.convert(value, kind)
 
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of some key-value pairs. Raises ValueError if a key comes twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    made = dict(pairs)
+    if len(made) < len(pairs):
         keys = [key for key, _ in pairs]
         raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)!r}")
-    return found
+    return made
 
 
 def refuse_constant(name: str) -> NoReturn:
@@ -137,9 +138,10 @@ class JsonLines(Generic[T]):
         if not line or line.isspace():
             return None
         try:
-            return msgspec.convert(strict_json(line), self.row_type)
-        except (ValueError, msgspec.ValidationError) as error:
+            row: T = strict_json(line, self.row_type)
+        except ValueError as error:
             raise InputError(self.path, str(error), number) from None
+        return row
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -1,6 +1,5 @@
 """The golden gate's library: cases, and what a scorer makes of them. The command is `course.golden`."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,12 @@ import msgspec
 from course.core.command_line import FoundError
 from course.core.display import console, table, visible
 from course.core.files import InputError, JsonLines, sha256
-from course.core.manifest import GoldenRecord
+from course.core.manifest import ERRORS, GoldenRecord
 from course.core.paths import GOLDEN, YOUR_EXPLOITS
+from course.core.scoring import Scorer
 from course.score import score
 
 REQUIRED_REWARD = {"golden_correct": 1.0, "golden_exploits": 0.0, "golden_cases": None}
-
-Scorer = Callable[[Mapping[str, Any], object], dict[str, Any]]
 
 
 class GoldenCase(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,31 +29,32 @@ class GoldenCase(msgspec.Struct, forbid_unknown_fields=True):
     hole: str | None = None
 
 
+Case = tuple[GoldenCase, dict[str, Any]]  # a case that the scorer gets wrong, and the scorer's result
+
+
 @dataclass
 class GoldenReport:
-    """What the gate found. The lists hold (case, the scorer's result)."""
+    """What the gate found: how many cases were tried, and which of them the scorer gets wrong."""
 
     cases: int = 0
     yours: int = 0  # of the cases, those of the student's own suite
     sha256: str = ""  # of the three files that the course ships
-    false_positives: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
-    false_negatives: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
-    wrong_codes: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
-    crashes: list[tuple[GoldenCase, dict[str, Any]]] = field(default_factory=list)
+    false_positives: list[Case] = field(default_factory=list)
+    false_negatives: list[Case] = field(default_factory=list)
+    wrong_codes: list[Case] = field(default_factory=list)
+    crashes: list[Case] = field(default_factory=list)
+
+    @property
+    def errors(self) -> dict[str, list[Case]]:
+        """The cases that the scorer gets wrong, by kind of error."""
+        return {kind: getattr(self, kind) for kind in ERRORS}
 
     @property
     def passed(self) -> bool:
-        return not (self.false_positives or self.false_negatives or self.wrong_codes or self.crashes)
+        return not any(self.errors.values())
 
     def counts(self) -> dict[str, int]:
-        return {
-            "cases": self.cases,
-            "yours": self.yours,
-            "false_positives": len(self.false_positives),
-            "false_negatives": len(self.false_negatives),
-            "wrong_codes": len(self.wrong_codes),
-            "crashes": len(self.crashes),
-        }
+        return {"cases": self.cases, "yours": self.yours, **{kind: len(wrong) for kind, wrong in self.errors.items()}}
 
     def record(self) -> GoldenRecord:
         """What a manifest keeps of it."""
@@ -131,33 +130,15 @@ def check_case(report: GoldenReport, case: GoldenCase, scorer: Scorer) -> None:
 def print_report(report: GoldenReport) -> None:
     """One line if all is well; otherwise a table of the cases that the scorer gets wrong."""
     out = console()
-    counts = report.counts()
-    out.print(
-        f"golden gate: {'passed' if report.passed else 'FAILED'}, {counts['cases']} cases"
-        f"{f' ({report.yours} of them yours)' if report.yours else ''}, "
-        f"{counts['false_positives']} false positives, {counts['false_negatives']} false negatives, "
-        f"{counts['wrong_codes']} wrong codes, {counts['crashes']} crashes"
-    )
+    yours = f" ({report.yours} of them yours)" if report.yours else ""
+    counted = ", ".join(f"{len(wrong)} {kind.replace('_', ' ')}" for kind, wrong in report.errors.items())
+    out.print(f"golden gate: {'passed' if report.passed else 'FAILED'}, {report.cases} cases{yours}, {counted}")
     if report.passed:
         return
     rows = table("case", "what is wrong", "completion", "reward", "code", "where the case comes from")
-    kinds = (
-        ("false positive", report.false_positives),
-        ("false negative", report.false_negatives),
-        ("wrong code", report.wrong_codes),
-        ("crash", report.crashes),
-    )
-    for kind, found in kinds:
-        for case, result in found:
+    for kind, wrong in report.errors.items():
+        for case, result in wrong:
             shown = visible(case.completion) if isinstance(case.completion, str) else repr(case.completion)
-            code = result["details"].get("code")
-            cells = (
-                case.id,
-                kind,
-                shown[:60],
-                f"{result['reward']:g}, not {case.reward:g}",
-                f"{code}",
-                case.source,
-            )
-            rows.add_row(*cells)
+            reward, code = f"{result['reward']:g}, not {case.reward:g}", str(result["details"].get("code"))
+            rows.add_row(case.id, kind.replace("_", " ").removesuffix("s"), shown[:60], reward, code, case.source)
     out.print(rows)

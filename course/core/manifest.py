@@ -11,17 +11,19 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from course.core.datasets import Sampling
-from course.core.files import InputError, read_bytes, sha256, strict_json, to_pretty_json
+from course.core.files import InputError, read_bytes, read_json, sha256, to_pretty_json
 
 MANIFEST, RESULTS, SUMMARY = "manifest.json", "results.jsonl", "summary.json"
-FORMAT = 1
+FORMAT: Literal[1] = 1
+ERRORS = ("false_positives", "false_negatives", "wrong_codes", "crashes")  # of a scorer, by the golden gate
+Loop = Literal["A", "B", "C", "B and C"]
 
 
 class Record(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
     """An object of the manifest: what it does not know it refuses; what is None is left out of the file."""
 
 
-class Change(Record):
+class Change(Record, frozen=True):
     """The single declared change since another run, the parent."""
 
     declared: str
@@ -29,14 +31,14 @@ class Change(Record):
     parent_seal: str
 
 
-class ScorerRecord(Record):
+class ScorerRecord(Record, frozen=True):
     """Which instrument: the version of its spec, and the hash of its source."""
 
     spec_version: str
     sha256: str
 
 
-class CoreRecord(Record):
+class CoreRecord(Record, frozen=True):
     """Whether the core was as it was sealed, its hash, and a line for each file that was not."""
 
     sealed: bool
@@ -44,7 +46,7 @@ class CoreRecord(Record):
     broken: list[str]
 
 
-class GoldenRecord(Record):
+class GoldenRecord(Record, frozen=True):
     """What the golden gate found: the hash of the course's cases, and counts. `yours` are the student's cases."""
 
     sha256: str
@@ -58,19 +60,18 @@ class GoldenRecord(Record):
     @property
     def errors(self) -> dict[str, int]:
         """How often each kind of error was found."""
-        kinds = ("false_positives", "false_negatives", "wrong_codes", "crashes")
-        return {kind: getattr(self, kind) for kind in kinds}
+        return {kind: getattr(self, kind) for kind in ERRORS}
 
 
-class FileRecord(Record):
+class FileRecord(Record, frozen=True, kw_only=True):
     """A file by its name, its hash and, for a data set, its split."""
 
-    sha256: str
     name: str | None = None
+    sha256: str
     split: str | None = None
 
 
-class PolicyRecord(Record):
+class PolicyRecord(Record, frozen=True):
     """Which policy was sampled (name and hashes); or from which one learning began, and what it left behind."""
 
     name: str | None = None
@@ -81,7 +82,7 @@ class PolicyRecord(Record):
     checkpoints: dict[str, str] = msgspec.field(default_factory=dict)  # folder in the run -> hash
 
 
-class SelectionRecord(Record):
+class SelectionRecord(Record, frozen=True):
     """How the completions of Loop B were chosen: hash of the rule, samples to choose from, the selecting rubric."""
 
     rule: str
@@ -89,7 +90,7 @@ class SelectionRecord(Record):
     select_with: str
 
 
-class Circumstances(Record):
+class Circumstances(Record, frozen=True):
     """What varies from run to run of the same inputs."""
 
     time: str
@@ -106,11 +107,11 @@ class Circumstances(Record):
     seconds_of_learning: float | None = None
 
 
-class Manifest(Record, kw_only=True):
+class Manifest(Record, frozen=True, kw_only=True):
     """The whole of `manifest.json`."""
 
-    format: Literal[1] = msgspec.field(default=1)
-    loop: Literal["A", "B", "C", "B and C"]
+    format: Literal[1]
+    loop: Loop
     knob: str
     experiment: str | None = None  # None: a plain evaluation
     change: Change | None = None
@@ -143,26 +144,19 @@ def is_run(folder: Path) -> bool:
 
 def load_manifest(run: Path) -> Manifest:
     """The manifest of a run. Raises InputError if this is no run, or if its manifest is not one."""
-    data = manifest_bytes(run)
-    try:
-        stored = strict_json(data)
-        if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-            raise ValueError(f"not a manifest of format {FORMAT}")
-        manifest = msgspec.convert(stored, Manifest)
-    except ValueError as error:  # msgspec's errors are ValueErrors
-        raise InputError(run / MANIFEST, str(error)) from None
+    manifest: Manifest = read_json(manifest_path(run), Manifest)
     if manifest.has_results and not (manifest.dataset and manifest.prompts_sha256 and manifest.completions):
         raise InputError(run / MANIFEST, f"it holds {RESULTS}, but not of which data set and completions")
     return manifest
 
 
-def manifest_bytes(run: Path) -> bytes:
-    """The manifest as it stands on disk. Raises InputError if this is no run."""
+def manifest_path(run: Path) -> Path:
+    """Where a run's manifest lies. Raises InputError if this is no run."""
     if not run.is_dir():
         raise InputError(run, "no such run")
     if not is_run(run):
         raise InputError(run, f"not a run: it has no {MANIFEST}")
-    return read_bytes(run / MANIFEST)
+    return run / MANIFEST
 
 
 def sealed_bytes(body: dict[str, Any]) -> bytes:
@@ -173,16 +167,12 @@ def sealed_bytes(body: dict[str, Any]) -> bytes:
 def manifest_file(manifest: Manifest) -> bytes:
     """The bytes of a manifest, sealed. Raises ValueError for one that could not be loaded again."""
     body = msgspec.to_builtins(manifest)
-    body = {"format": FORMAT, **{key: value for key, value in body.items() if key not in ("format", "seal")}}
     msgspec.convert(body, Manifest)
-    return sealed_bytes(body)
+    return sealed_bytes({key: value for key, value in body.items() if key != "seal"})
 
 
 def has_whole_seal(run: Path) -> bool:
     """Is every byte of the manifest as it was sealed? Raises InputError if it cannot be read."""
-    data = manifest_bytes(run)
-    try:
-        stored = strict_json(data)
-    except ValueError as error:
-        raise InputError(run / MANIFEST, str(error)) from None
-    return isinstance(stored, dict) and data == sealed_bytes({key: stored[key] for key in stored if key != "seal"})
+    path = manifest_path(run)
+    stored: dict[str, Any] = read_json(path, dict[str, Any])
+    return read_bytes(path) == sealed_bytes({key: stored[key] for key in stored if key != "seal"})

@@ -32,6 +32,16 @@ class Result(msgspec.Struct):
     reward: float
     details: dict[str, Any]
 
+    @property
+    def passed(self) -> bool:
+        return self.reward >= 1.0
+
+    @property
+    def code(self) -> str | None:
+        """The code of the failure, as text; None where there is none."""
+        code = self.details.get("code")
+        return None if code is None else str(code)
+
 
 def result_line(result: Result) -> bytes:
     """The line, with a checksum of its own, so that damage can be named to the line."""
@@ -91,10 +101,7 @@ class RunWriter:
     def finish(self, manifest: Manifest) -> Path:
         """Write the manifest, and give the run its name. Returns its folder."""
         self.write(MANIFEST, manifest_file(manifest))
-        number = 1 + max(
-            (int(match[1]) for path in self.runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))),
-            default=0,
-        )
+        number = 1 + max((number for number, _ in numbered(self.runs_dir)), default=0)
         while True:
             target = self.runs_dir / f"run_{number:03d}"
             try:
@@ -121,12 +128,19 @@ def list_runs(runs_dir: Path) -> list[Path]:
     """The runs of a folder, in order of their numbers."""
     if not runs_dir.is_dir():
         return []
-    named = [(int(match[1]), path) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(named) if is_run(path)]
+    return [path for _, path in sorted(numbered(runs_dir)) if is_run(path)]
 
 
-def load_results(run: Path) -> Iterator[Result]:
-    """The results of a run, one at a time. Raises InputError."""
+def numbered(runs_dir: Path) -> list[tuple[int, Path]]:
+    """Everything in a folder that bears the name of a run, with its number."""
+    return [(int(match[1]), path) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
+
+
+def read_results(run: Path) -> Iterator[Result | InputError]:
+    """Every line of a run's results, one at a time: the result, or what is wrong with the line.
+
+    Raises InputError if the file cannot be read.
+    """
     path = run / RESULTS
     try:
         with path.open("rb", buffering=1 << 20) as file:
@@ -134,9 +148,17 @@ def load_results(run: Path) -> Iterator[Result]:
                 try:
                     yield parse_result(line)
                 except ValueError as error:
-                    raise InputError(path, str(error), number) from None
+                    yield InputError(path, str(error), number)
     except OSError as error:
         raise InputError(path, reason_of(error)) from None
+
+
+def load_results(run: Path) -> Iterator[Result]:
+    """The results of a run, one at a time. Raises InputError at the first line that is no result."""
+    for result in read_results(run):
+        if isinstance(result, InputError):
+            raise result
+        yield result
 
 
 _decode_result = msgspec.json.Decoder(Result).decode
@@ -147,7 +169,8 @@ def parse_result(line: bytes) -> Result:
     try:
         return _decode_result(line)
     except (msgspec.MsgspecError, UnicodeError):
-        return msgspec.convert(strict_json(line), Result)  # lone surrogates; msgspec's errors are ValueErrors
+        result: Result = strict_json(line, Result)  # which reads lone surrogates
+        return result
 
 
 def damage(run: Path) -> list[str]:
@@ -156,24 +179,24 @@ def damage(run: Path) -> list[str]:
     Raises InputError if the folder is no run at all.
     """
     manifest = load_manifest(run)
-    found = [] if has_whole_seal(run) else [f"{MANIFEST}: changed since the run was sealed"]
+    damages = [] if has_whole_seal(run) else [f"{MANIFEST}: changed since the run was sealed"]
     for name, expected in manifest.files.items():
         path = run / name
         if not path.is_file():
-            found.append(f"{name}: missing")
+            damages.append(f"{name}: missing")
         elif sha256_file(path) != expected:
-            found.append(f"{name}: changed since the run was sealed")
+            damages.append(f"{name}: changed since the run was sealed")
             if name == RESULTS:
-                found.extend(damaged_lines(path))
-    return found
+                damages.extend(damaged_lines(path))
+    return damages
 
 
 def damaged_lines(path: Path) -> list[str]:
     """The lines of a results file whose checksum does not fit."""
     with path.open("rb") as file:
-        found = [
+        lines = [
             f"{path.name}, line {number}: the line does not fit its checksum"
             for number, line in enumerate(file, start=1)
             if not is_intact(line)
         ]
-    return found or [f"{path.name}: every line is whole, so lines were added, removed or moved"]
+    return lines or [f"{path.name}: every line is whole, so lines were added, removed or moved"]

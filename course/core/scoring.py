@@ -1,9 +1,10 @@
-"""Completions scored, one example at a time: what Loop A measures, and Loops B and C ask the same scorer for."""
+"""Completions scored, one at a time: what Loop A measures, and Loops B and C ask the same scorer for."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from course import score as scorer
 from course.core.datasets import CompletionsFile, Dataset, Example, Sidecar
@@ -40,8 +41,8 @@ def provenance(dataset: Dataset, completions: CompletionsFile, sidecar: Sidecar 
     """
     policy = None
     if sidecar is not None:
-        hashes = {"sha256": sidecar.policy_sha256, "tokenizer_sha256": sidecar.tokenizer_sha256}
-        policy = PolicyRecord(name=sidecar.policy, **hashes)
+        tokenizer = sidecar.tokenizer_sha256
+        policy = PolicyRecord(name=sidecar.policy, sha256=sidecar.policy_sha256, tokenizer_sha256=tokenizer)
     return {
         "dataset": FileRecord(name=dataset.path.name, sha256=dataset.sha256, split=dataset.split),
         "prompts_sha256": dataset.prompts_sha256,
@@ -60,37 +61,34 @@ def describe_sampling(manifest: Manifest) -> str:
     return f"{visible(str(policy.name))} {str(policy.sha256)[:8]}, {sampling.samples_per_prompt} per prompt, {settings}"
 
 
-def counts_by_example(results: Iterable[tuple[str, bool]]) -> dict[str, Counts]:
-    """(samples, passes) of every example, from (example id, did it pass) for each sample."""
-    samples: Counter[str] = Counter()
-    passes: Counter[str] = Counter()
-    for example_id, passed in results:
-        samples[example_id] += 1
-        passes[example_id] += passed
-    return {example_id: (many, passes[example_id]) for example_id, many in samples.items()}
+def answers(dataset: Dataset, completions: CompletionsFile) -> Iterator[tuple[Example, int, str | None]]:
+    """(example, sample, completion) in file order; then every example without a completion, with None for it.
+
+    Raises InputError.
+    """
+    for row in completions:
+        yield dataset.examples[row.id], row.sample, row.completion
+    for example_id, samples in completions.seen.items():
+        if not samples:
+            yield dataset.examples[example_id], 0, None
 
 
 def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
     """Score every completion, in file order; then every example without one, as a failure. Raises InputError."""
-    # score() is pure, so what an example has been answered before need not be scored again.
-    known: dict[tuple[str, str], Result] = {}
-    for row in completions:
-        key = (row.id, row.completion)
+    known: dict[tuple[str, str], Result] = {}  # score() is pure, so the same answer need not be scored again
+    for example, sample, completion in answers(dataset, completions):
+        if completion is None or len(completion) > SHORT:
+            yield score_one(example, sample, completion)
+            continue
+        key = example["id"], completion
         result = known.get(key)
         if result is None:
-            result = score_one(dataset.examples[row.id], row.sample, row.completion)
-            if len(row.completion) <= SHORT:
-                if len(known) >= REMEMBERED:
-                    known.clear()
-                known[key] = result
-        elif result.sample != row.sample:
-            result = Result(
-                row.id, row.sample, result.prompt, result.expected_answer, row.completion, result.reward, result.details
-            )
+            if len(known) >= REMEMBERED:
+                known.clear()
+            result = known[key] = score_one(example, sample, completion)
+        elif result.sample != sample:
+            result = msgspec.structs.replace(result, sample=sample)
         yield result
-    for example_id, samples in completions.seen.items():
-        if not samples:
-            yield score_one(dataset.examples[example_id], 0, None)
 
 
 def score_one(example: Example, sample: int, completion: str | None) -> Result:
@@ -103,9 +101,17 @@ def score_one(example: Example, sample: int, completion: str | None) -> Result:
     return Result(example["id"], sample, prompt, expected, completion, outcome["reward"], details)
 
 
+def counts_by_example(results: Iterable[tuple[str, bool]]) -> dict[str, Counts]:
+    """(samples, passes) of every example, from (example id, did it pass) for each sample."""
+    tally = Tally()
+    for example_id, passed in results:
+        tally.add(example_id, float(passed), None if passed else "failed")
+    return tally.by_example()
+
+
 def summarise(results: Iterable[Result]) -> dict[str, Any]:
-    """The statistics of some results."""
+    """The statistics of some results (`Tally.summary`); empty if there are none."""
     tally = Tally()
     for result in results:
-        tally.add(result.id, result.reward, result.details["code"])
-    return tally.summary()
+        tally.add(result.id, result.reward, result.code)
+    return tally.summary() if tally.cells else {}

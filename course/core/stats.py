@@ -95,20 +95,12 @@ def rate_interval(counts: Sequence[Counts]) -> tuple[float, float]:
     return wilson(mean_pass_at_k(counts, 1), effective_samples(counts))
 
 
-def mcnemar_exact(wins: int, losses: int) -> float:
-    """Two-sided exact p-value for `wins` against `losses` among pairs that differ (McNemar 1947, exact form).
-
-    If nothing had changed, each pair that differs would be a win or a loss with equal chance.
-    """
-    return sign_flip_test([1] * wins + [-1] * losses)
-
-
 def sign_flip_test(differences: Sequence[int]) -> float:
     """Exact two-sided p-value of the paired randomisation test (Fisher 1935).
 
     One whole-number difference for each example. If nothing had changed, every difference could as well
     have had the other sign; the p-value is the share of all 2^n sign patterns whose sum is at least as far from
-    zero as the one seen. With differences of -1, 0 and 1 this is McNemar's exact test.
+    zero as the one seen. With differences of -1, 0 and 1 this is McNemar's exact test (1947).
 
     Where `is_exact` says that there are too many sums to add up, it is estimated from drawn sign patterns instead.
     """
@@ -233,11 +225,11 @@ class Tally:
 
     def failures(self) -> dict[str, int]:
         """How many failed with each code, in the order of the codes' names."""
-        found: Counter[str] = Counter()
+        failures: Counter[str] = Counter()
         for (_, code), many in self.cells.items():
             if code is not None:
-                found[code] += many
-        return dict(sorted(found.items()))
+                failures[code] += many
+        return dict(sorted(failures.items()))
 
     def summary(self) -> dict[str, Any]:
         """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name.
@@ -250,7 +242,7 @@ class Tally:
         missing = {example_id for example_id, code in self.cells if code == MISSING}
         fewest = min((n for key, (n, _) in by_example.items() if key not in missing), default=1)
         answered = [(fewest, 0) if key in missing else count for key, count in by_example.items()]
-        low, high = rate_interval(counts)
+        ks = [2**i for i in range(fewest.bit_length())]  # 1, 2, 4, … up to `fewest`
         return {
             "examples": len(counts),
             "completions": samples - failures.get(MISSING, 0),
@@ -259,13 +251,8 @@ class Tally:
             "pass_rate": passes / samples,
             "mean_reward": self.reward / samples,
             "pass_at_1": mean_pass_at_k(counts, 1),
-            "pass_at_1_interval": [low, high],
+            "pass_at_1_interval": list(rate_interval(counts)),
             "pass_at_1_standard_error": clustered_error(counts),
-            "pass_at_k": {str(k): mean_pass_at_k(answered, k) for k in powers_of_two(fewest)},
+            "pass_at_k": {str(k): mean_pass_at_k(answered, k) for k in ks},
             "failures": failures,
         }
-
-
-def powers_of_two(limit: int) -> list[int]:
-    """1, 2, 4, … up to the limit."""
-    return [2**i for i in range(limit.bit_length())]

@@ -3,22 +3,15 @@
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
-from course.core.datasets import CompletionsFile, Dataset, Example, load_dataset
+from course.core.datasets import CompletionsFile, Example, load_dataset
 from course.core.files import InputError, read_json, sha256_file
 from course.core.manifest import RESULTS, SUMMARY, Manifest, load_manifest
 from course.core.runs import Result, damage, load_results
-from course.core.scoring import score_one, scorer_identity, summarise
+from course.core.scoring import answers, score_one, scorer_identity, summarise
 
-
-def example_of(result: Result) -> Example:
-    """The example that a result was scored against."""
-    return {
-        "id": result.id,
-        "prompt": result.prompt,
-        "expected_answer": result.expected_answer,
-        "metadata": {},
-    }
+FROM_THE_SOURCE = ("id", "sample", "prompt", "expected_answer", "completion")  # fields of a result
 
 
 def verify(run: Path) -> tuple[list[str], list[str]]:
@@ -39,20 +32,27 @@ def verify(run: Path) -> tuple[list[str], list[str]]:
         else:
             remarks.append("the scorer has changed since this run was made, so its completions were not scored again")
         wrong.extend(summed_otherwise(run))
-        differing, remark = unlike_the_source(run, manifest)
-        wrong.extend(differing)
-        remarks.extend(remark)
+        lost = lost_source(manifest)
+        if lost:
+            remarks.append(f"{lost}, so the results were not held against it")
+        else:
+            wrong.extend(unlike_the_source(run, manifest))
     except InputError as error:
         wrong.append(str(error))
     return wrong, remarks
 
 
+def line_of(number: int, result: Result) -> str:
+    return f"{RESULTS}, line {number}: {result.id}, sample {result.sample}"
+
+
 def scored_otherwise(run: Path) -> Iterator[str]:
     """The lines whose stored score is not what the scorer gives."""
     for number, stored in enumerate(load_results(run), start=1):
-        where = f"{RESULTS}, line {number}: {stored.id}, sample {stored.sample}"
+        example = Example(id=stored.id, prompt=stored.prompt, expected_answer=stored.expected_answer, metadata={})
+        where = line_of(number, stored)
         try:
-            again = score_one(example_of(stored), stored.sample, stored.completion)
+            again = score_one(example, stored.sample, stored.completion)
         except Exception as error:  # a scorer that is being edited may raise anything
             yield f"{where}: today's scorer raises {error}"
             continue
@@ -67,73 +67,67 @@ def summed_otherwise(run: Path) -> Iterator[str]:
     """The fields of the summary that do not follow from the results."""
     if not (run / SUMMARY).is_file():
         return
-    stored, again = read_json(run / SUMMARY), summarise(load_results(run))
-    selected = stored.get("loop") == "B"
+    stored: dict[str, Any] = read_json(run / SUMMARY, dict[str, Any])
+    again = summarise(load_results(run))
+    if not again:
+        yield f"{RESULTS}: it holds no results"
     for name, value in again.items():
-        if selected and name.startswith("pass_at"):
+        if stored.get("loop") == "B" and name.startswith("pass_at"):
             continue  # pass@1 is the policy's; the results of Loop B are of chosen samples
         if stored.get(name) != value:
             yield f"{SUMMARY}, {name}: it says {stored.get(name)}, the results give {value}"
 
 
-def unlike_the_source(run: Path, manifest: Manifest) -> tuple[list[str], list[str]]:
-    """The lines that differ from the original data set and completions, where those can still be had."""
-    assert manifest.dataset is not None, "load_manifest sees to it"
-    assert manifest.completions is not None, "load_manifest sees to it"
-    where, hashes = manifest.circumstances, (manifest.dataset.sha256, manifest.completions.sha256)
-    paths = {"dataset": Path(str(where.dataset_path)), "completions": Path(str(where.completions_path))}
-    for (kind, path), expected in zip(paths.items(), hashes, strict=True):
+def sources_of(manifest: Manifest) -> dict[str, Path]:
+    """Where the run found its data set and its completions."""
+    where = manifest.circumstances
+    return {"dataset": Path(where.dataset_path or ""), "completions": Path(where.completions_path or "")}
+
+
+def lost_source(manifest: Manifest) -> str | None:
+    """Why the original data set and completions cannot be had; None if they can."""
+    for (kind, path), record in zip(
+        sources_of(manifest).items(), (manifest.dataset, manifest.completions), strict=True
+    ):
         if not path.is_file():
-            return [], [f"the {kind} file {path} is not found from here, so the results were not held against it"]
-        if sha256_file(path) != expected:
-            return [], [f"the {kind} file {path} has changed since, so the results were not held against it"]
+            return f"the {kind} file {path} is not found from here"
+        if record is None or sha256_file(path) != record.sha256:
+            return f"the {kind} file {path} has changed since"
+    return None
+
+
+def unlike_the_source(run: Path, manifest: Manifest) -> Iterator[str]:
+    """The lines that differ from the original data set and completions."""
+    paths = sources_of(manifest)
     dataset = load_dataset(paths["dataset"])
-    originals = unscored(dataset, CompletionsFile(paths["completions"], dataset.examples))
+    originals = (
+        (example["id"], sample, example["prompt"], example["expected_answer"], completion)
+        for example, sample, completion in answers(dataset, CompletionsFile(paths["completions"], dataset.examples))
+    )
     if manifest.selection:
-        return list(unlike_the_pack(run, originals)), []
-    wrong = []
-    for number, (one, other) in enumerate(zip_longest(originals, load_results(run)), start=1):
-        if one is None or other is None:
-            wrong.append(
-                f"{RESULTS}: it holds {'more' if one is None else 'fewer'} rows than the completions file gives"
-            )
-            break
-        wrong.extend(f"{RESULTS}, line {number}: {difference}" for difference in differing(one, other, paths))
-    return wrong, []
+        pack = {(example_id, sample): (prompt, text) for example_id, sample, prompt, _, text in originals}
+        yield from unlike_the_pack(run, pack)
+        return
+    for number, (original, stored) in enumerate(zip_longest(originals, load_results(run)), start=1):
+        if original is None or stored is None:
+            amount = "more" if original is None else "fewer"
+            yield f"{RESULTS}: it holds {amount} rows than the completions file gives"
+            return
+        for field, value in zip(FROM_THE_SOURCE, original, strict=True):
+            if getattr(stored, field) != value:
+                yield f"{RESULTS}, line {number}: the {field} is not that of {paths['completions'].name}"
 
 
-def unscored(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
-    """What `measure` would yield, but for rewards and details: to hold a run against its source needs no scorer."""
-
-    def plain(example: Example, sample: int, completion: str | None) -> Result:
-        return Result(example["id"], sample, example["prompt"], example["expected_answer"], completion, 0.0, {})
-
-    for row in completions:
-        yield plain(dataset.examples[row.id], row.sample, row.completion)
-    for example_id, samples in completions.seen.items():
-        if not samples:
-            yield plain(dataset.examples[example_id], 0, None)
-
-
-def differing(original: Result, stored: Result, paths: dict[str, Path]) -> Iterator[str]:
-    """The fields in which a stored result is not that of its source."""
-    for field in ("id", "sample", "prompt", "expected_answer", "completion"):
-        if getattr(original, field) != getattr(stored, field):
-            yield f"the {field} is not that of {paths['completions'].name}"
-
-
-def unlike_the_pack(run: Path, originals: Iterator[Result]) -> Iterator[str]:
+def unlike_the_pack(run: Path, pack: dict[tuple[str, int], tuple[str, str | None]]) -> Iterator[str]:
     """Whether a run of Loop B holds, for every example, exactly one of the samples that the pack has."""
-    pack: dict[str, dict[int, Result]] = {}
-    for result in originals:
-        pack.setdefault(result.id, {})[result.sample] = result
+    waiting = dict.fromkeys(example_id for example_id, _ in pack)
     for number, stored in enumerate(load_results(run), start=1):
-        where = f"{RESULTS}, line {number}: {stored.id}, sample {stored.sample}"
-        if stored.id not in pack:
+        where = line_of(number, stored)
+        if stored.id not in waiting:
             yield f"{where}: the pack has no such example, or it was chosen for already"
             continue
-        original = pack.pop(stored.id).get(stored.sample)
-        if original is None or original.completion != stored.completion or original.prompt != stored.prompt:
+        del waiting[stored.id]
+        if pack.get((stored.id, stored.sample)) != (stored.prompt, stored.completion):
             yield f"{where}: the pack has no such sample"
-    for example_id in pack:
+    for example_id in waiting:
         yield f"{RESULTS}: nothing was chosen for {example_id}"

@@ -8,16 +8,16 @@ buys 5 more" can never stand on two sides of the wall between training and testi
 pre-trained on problems from the train side only (`problems("train")`).
 """
 
-import argparse
 import hashlib
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from course.core.command_line import run_command
+from course.core.command_line import DONE, option, parse, run_command
 from course.core.files import write_whole
 
 SEED = 2026
@@ -56,6 +56,11 @@ STORIES = {
 THINGS = ("apples", "pears", "pencils", "coins", "books", "shells", "stamps", "eggs")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    out_dir: Path = option(Path("data/datasets"), "where they are written")
+
+
 class Problem(NamedTuple):
     """Operands and operation, in one canonical order where the operation commutes."""
 
@@ -86,13 +91,13 @@ def universe(op: str) -> list[Problem]:
 @cache
 def problems(split: str) -> dict[str, tuple[Problem, ...]]:
     """The problems of one split, by operation. The order is that of a hash, so it favours nothing."""
-    found = {}
+    by_operation = {}
     for op in NAMES:
         shuffled = sorted(universe(op), key=lambda p: hashlib.sha256(f"{SEED}:{p.key}".encode()).digest())
         cut = round(len(shuffled) * HELD_OUT)
         parts = {"dev": shuffled[:cut], "holdout": shuffled[cut : 2 * cut], "train": shuffled[2 * cut :]}
-        found[op] = tuple(parts[split])
-    return found
+        by_operation[op] = tuple(parts[split])
+    return by_operation
 
 
 def wording(problem: Problem, story: bool, rng: random.Random) -> str:
@@ -141,17 +146,14 @@ def rows(split: str) -> Iterator[dict[str, object]]:
         }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m course.datasets.generate", description="Remake the data sets of the environment."
-    )
-    parser.add_argument("--out-dir", type=Path, default=Path("data/datasets"), help="where they are written")
-    args = parser.parse_args()
+def main() -> int:
+    settings = parse("course.datasets.generate", "Remake the data sets of the environment.", Settings)
     for split in SIZES:
-        path = args.out_dir / f"math_{split}.jsonl"
+        path = settings.out_dir / f"math_{split}.jsonl"
         text = "".join(json.dumps(row) + "\n" for row in rows(split))
         write_whole(path, text.encode())
         print(f"{path}: {SIZES[split]} rows")
+    return DONE
 
 
 if __name__ == "__main__":

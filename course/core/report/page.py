@@ -7,6 +7,7 @@ network at all. The page holds no time and no random number, so the same run giv
 """
 
 import base64
+import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from course.core.runs import Result
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG = b"\x89PNG\r\n\x1a\n"
+UNKNOWN_CODE = "a code that this scorer does not know"
 LONGEST = 300  # characters of one value in a table; longer ones are cut, and say so
 
 
@@ -44,9 +46,9 @@ def spell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return "; ".join(f"{key} {spell(one)}" for key, one in value.items())
+        return "; ".join(f"{key} {spell(part)}" for key, part in value.items())
     if isinstance(value, list):
-        return ", ".join(f"({spell(one)})" if isinstance(one, list) else spell(one) for one in value)
+        return ", ".join(f"({spell(part)})" if isinstance(part, list) else spell(part) for part in value)
     return str(value)
 
 
@@ -56,24 +58,22 @@ def short_cell(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST].rstrip()} … ({len(text) - LONGEST:,} characters more)"
 
 
-def tables_of(summary: Any) -> list[Table]:
+def tables_of(summary: dict[str, Any]) -> list[Table]:
     """A summary as tables: single values first, then objects, those that are alike side by side, then lists of rows."""
-    if not isinstance(summary, dict):
-        return []
     objects = {name: flat(value) for name, value in summary.items() if isinstance(value, dict) and value}
     lists = {name: value for name, value in summary.items() if is_rows(value)}
     single = [[name, short_cell(value)] for name, value in summary.items() if name not in objects and name not in lists]
     tables = [Table("Summary", ["name", "value"], single)] if single else []
     while objects:
         first = next(iter(objects.values()))
-        alike = {name: one for name, one in objects.items() if len(first.keys() & one.keys()) * 2 >= len(first)}
-        objects = {name: one for name, one in objects.items() if name not in alike}
-        fields = list(dict.fromkeys(field for one in alike.values() for field in one))
-        lists |= {f"{name}, {field}": one[field] for name, one in alike.items() for field in one if is_rows(one[field])}
+        alike = {name: row for name, row in objects.items() if len(first.keys() & row.keys()) * 2 >= len(first)}
+        objects = {name: row for name, row in objects.items() if name not in alike}
+        fields = list(dict.fromkeys(field for row in alike.values() for field in row))
+        lists |= {f"{name}, {field}": row[field] for name, row in alike.items() for field in row if is_rows(row[field])}
         rows = [
-            [field, *(short_cell(one.get(field)) for one in alike.values())]
+            [field, *(short_cell(row.get(field)) for row in alike.values())]
             for field in fields
-            if not any(is_rows(one.get(field)) for one in alike.values())
+            if not any(is_rows(row.get(field)) for row in alike.values())
         ]
         tables.append(Table(", ".join(alike), ["name", *(alike if len(alike) > 1 else ["value"])], rows))
     for name, value in lists.items():
@@ -84,11 +84,11 @@ def tables_of(summary: Any) -> list[Table]:
 
 def flat(value: dict[str, Any]) -> dict[str, Any]:
     """An object with the objects inside it unfolded: `codes: missing_prefix`."""
-    found: dict[str, Any] = {}
-    for name, one in value.items():
-        inner = flat(one) if isinstance(one, dict) and one else {"": one}
-        found |= {f"{name}: {field}" if field else name: leaf for field, leaf in inner.items()}
-    return found
+    unfolded: dict[str, Any] = {}
+    for name, part in value.items():
+        inner = flat(part) if isinstance(part, dict) and part else {"": part}
+        unfolded |= {f"{name}: {field}" if field else name: leaf for field, leaf in inner.items()}
+    return unfolded
 
 
 def is_rows(value: Any) -> bool:
@@ -96,13 +96,15 @@ def is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def picture(path: Path) -> str | None:
-    """A PNG as a `data:` address; None if the file is not one, or cannot be read."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    return "data:image/png;base64," + base64.b64encode(data).decode() if data.startswith(PNG) else None
+def pictures_of(run: Path) -> list[tuple[Path, str]]:
+    """The pictures in a run's folder, each as a `data:` address; files that are no PNG are left out."""
+    pictures = []
+    for path in sorted(run.glob("*.png")):
+        with contextlib.suppress(OSError):
+            data = path.read_bytes()
+            if data.startswith(PNG):
+                pictures.append((path, "data:image/png;base64," + base64.b64encode(data).decode()))
+    return pictures
 
 
 class Numbered(dict[str, int]):
@@ -113,9 +115,8 @@ class Numbered(dict[str, int]):
 
 
 def code_of(result: Result) -> str:
-    """The code of a result as text, `passed` where there is none."""
-    code = result.details.get("code")
-    return "passed" if code is None else str(code)
+    """The code of a result, `passed` where there is none."""
+    return result.code or "passed"
 
 
 def pairs_of(sides: Sequence[Sequence[Result]]) -> dict[tuple[str, int], list[Result | None]]:
@@ -144,20 +145,20 @@ def rows_of(
         if result is None:
             return None
         rest = {key: value for key, value in result.details.items() if key not in ("extracted", "expected", "code")}
-        said = None if result.completion is None else visible(result.completion)
+        text = None if result.completion is None else visible(result.completion)
         extracted = spell(result.details.get("extracted"))
         number = checks.of(to_json(rest).decode())
-        cells = [str(result.sample), said, f"{result.reward:g}", codes.of(visible(code_of(result))), extracted, number]
+        cells = [str(result.sample), text, f"{result.reward:g}", codes.of(visible(code_of(result))), extracted, number]
         unusual = unusual_characters(result.completion or "")[:5]
         return [*cells, "; ".join(unusual)] if unusual else cells
 
     rows = []
     for (example_id, _), pair in pairs_of(sides).items():
-        one = next(result for result in pair if result is not None)
-        outcome = outcome_of[example_id] if outcome_of else int(code_of(one) != "passed")
-        asked = prompts.of(visible(one.prompt))
-        rows.append([visible(example_id), asked, str(one.expected_answer), outcome, *map(side, pair)])
-    meanings = [reasons.get(code, "a code that this scorer does not know") for code in codes]
+        result = next(result for result in pair if result is not None)
+        outcome = outcome_of[example_id] if outcome_of else int(code_of(result) != "passed")
+        prompt = prompts.of(visible(result.prompt))
+        rows.append([visible(example_id), prompt, str(result.expected_answer), outcome, *map(side, pair)])
+    meanings = [reasons.get(code, UNKNOWN_CODE) for code in codes]
     return {
         "names": list(names),
         "codes": list(codes),

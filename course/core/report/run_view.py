@@ -1,155 +1,100 @@
 """One run, read as far as it can be: its results, whether it can be trusted, and where it comes from.
 
-Other commands stop at the first thing that is wrong with a run. A report must show a damaged run too, so nothing here
-relies on a manifest or a summary having the shape that it should have.
+Other commands stop at the first thing that is wrong with a run. A report must show a damaged run too: one whose
+manifest is refused has no manifest here, and whatever else can be read is shown.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course.core import stats
-from course.core.comparison import value_at
-from course.core.files import InputError, read_json, reason_of
-from course.core.report.page import code_of, spell
-from course.core.runs import RESULTS, SUMMARY, Result, is_run, load_manifest, parse_result
-from course.core.scoring import describe_sampling
+import msgspec
+
+from course.core.files import InputError, read_json
+from course.core.manifest import RESULTS, SUMMARY, Manifest, is_run, load_manifest
+from course.core.report.page import spell
+from course.core.runs import Result, read_results
+from course.core.scoring import describe_sampling, summarise
 from course.core.verification import verify
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunView:
     """One run, as far as it can be read; a damaged one is shown too, and its damage first."""
 
     path: Path
-    name: str
-    manifest: dict[str, Any]
+    manifest: Manifest | None  # None: refused, and `wrong` says why
     wrong: list[str]
     remarks: list[str]
     results: list[Result]
     unreadable: int  # lines of the results that are no results
-    summary: Any
+    rates: dict[str, Any]  # the statistics, remade from the results; empty if there are none
+    summary: dict[str, Any]  # as it stands in the run; empty if it cannot be read
 
-    def at(self, *keys: str) -> Any:
-        return value_at(self.manifest, keys)
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
 
 
-def look_at(run: Path) -> Seen:
+def view_run(run: Path) -> RunView:
     """Read and verify a run. Raises InputError if the folder is no run at all."""
-    if not is_run(run):
-        load_manifest(run)  # says what is missing
+    manifest, summary, lines = None, {}, []
     try:
         manifest = load_manifest(run)
         wrong, remarks = verify(run)
     except InputError as error:
-        manifest, wrong, remarks = {}, [str(error)], []
-    try:
-        summary = read_json(run / SUMMARY) if (run / SUMMARY).is_file() else None
-    except InputError:
-        summary = None  # verifying has said so
-    results, unreadable = read_results(run / RESULTS)
-    return Seen(run, run.resolve().name, manifest, wrong, remarks, results, unreadable, summary)
+        if not is_run(run):
+            raise
+        wrong, remarks = [str(error)], []
+    with contextlib.suppress(InputError):  # verifying has said so
+        summary = read_json(run / SUMMARY, dict[str, Any])
+    if (run / RESULTS).is_file():
+        lines = list(read_results(run))
+    results = [line for line in lines if isinstance(line, Result)]
+    unreadable = len(lines) - len(results)
+    return RunView(run, manifest, wrong, remarks, results, unreadable, summarise(results), summary)
 
 
-def read_results(path: Path) -> tuple[list[Result], int]:
-    """The results that can be read, and how many lines cannot. Raises InputError."""
-    results, unreadable = [], 0
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                try:
-                    results.append(parse_result(line))
-                except ValueError:
-                    unreadable += 1
-    except FileNotFoundError:
-        pass  # a demo's run holds none
-    except OSError as error:
-        raise InputError(path, reason_of(error)) from None
-    return results, unreadable
-
-
-def rates_of(results: Sequence[Result]) -> dict[str, Any] | None:
-    """The statistics of some results, remade from them; None if there are none."""
-    if not results:
-        return None
-    tally = stats.Tally()
-    for result in results:
-        code = code_of(result)
-        tally.add(result.id, result.reward, None if code == "passed" else code)
-    return tally.summary()
-
-
-def checks_of(run: Seen) -> list[tuple[str, str, str]]:
-    """How far the run can be trusted: (what was checked, `good`, `bad` or `unknown`, in words)."""
-    gate, sealed, clean = run.at("golden"), run.at("core", "sealed"), run.at("circumstances", "tree_clean")
-    if run.wrong:
-        verified = ("bad", f"tampered or damaged, {len(run.wrong)} finding{'s' * (len(run.wrong) != 1)}")
-    elif run.remarks:
-        verified = ("good", "sound: every hash fits, and what could be remade agrees")
-    elif run.results:
-        verified = ("good", "sound: every hash fits, every score and the summary were remade and agree")
-    else:
-        verified = ("good", "sound: every hash fits; there are no completions to score again")
-    golden = ("unknown", "not recorded: this kind of run does not pass through it")
-    if isinstance(gate, dict):
-        errors = {key: many for key, many in gate.items() if key not in ("cases", "yours", "sha256")}
-        failed = any(errors.values())
-        counted = ", ".join(f"{many} {key.replace('_', ' ')}" for key, many in errors.items())
-        word = "failed" if failed else "passed"
-        yours = f" ({spell(gate['yours'])} of them yours)" if gate.get("yours") else ""
-        golden = ("bad" if failed else "good", f"{word}, {spell(gate.get('cases'))} cases{yours}: {counted}")
-    seal = ("good", "whole") if sealed is True else ("bad", f"broken: {spell(run.at('core', 'broken'))}")
-    tree = ("good", "clean") if clean is True else ("bad", "it had changes that were not committed")
-    return [
-        ("Verification", *verified),
-        ("Golden gate", *golden),
-        ("Seal on the core", *(("unknown", "not recorded") if sealed is None else seal)),
-        ("Working tree", *(("unknown", "not recorded") if clean is None else tree)),
-    ]
-
-
-def facts_of(run: Seen) -> dict[str, str]:
+def facts_of(run: RunView) -> dict[str, str]:
     """Where a run comes from, as its manifest says; what it does not hold is left out."""
-    change, broken = run.at("change"), run.at("core", "broken")
-    sampling = None
-    if "sampling" in run.manifest:
-        try:
-            sampling = describe_sampling(run.manifest)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            sampling = run.at("sampling")
+    manifest = run.manifest
+    if manifest is None:
+        return {}
+    change, where, stored = manifest.change, manifest.circumstances, msgspec.to_builtins(manifest)
     facts = {
-        "loop and knob": f"{run.at('loop')}, {run.at('knob')}" if run.at("loop") else None,
-        "experiment": run.at("experiment"),
-        "declared change": f"{run.at('change', 'declared')} (since {run.at('change', 'parent')})" if change else "none",
-        "note": run.at("note"),
-        "data set": run.at("dataset"),
-        "data sets": run.at("data"),
-        "prompts": run.at("prompts_sha256"),
-        "completions": run.at("completions"),
-        "scorer": run.at("scorer"),
-        "golden cases": run.at("golden", "sha256"),
-        "policy": run.at("policy"),
-        "sampling": sampling,
-        "sampling, all settings": run.at("sampling"),
-        "selection": run.at("selection"),
-        "settings and seeds": run.at("settings"),
-        "core": run.at("core", "sha256"),
-        "core, changed": broken or None,
-        "commit": run.at("circumstances", "commit"),
-        "versions": run.at("circumstances", "versions"),
-        "Python": run.at("circumstances", "python"),
-        "platform": run.at("circumstances", "platform"),
-        "made at": run.at("circumstances", "time"),
-        "made by": run.at("circumstances", "command"),
-        "files": run.at("files"),
-        "seal of the run": run.at("seal"),
+        "loop and knob": f"{manifest.loop}, {manifest.knob}",
+        "experiment": manifest.experiment,
+        "declared change": f"{change.declared} (since {change.parent})" if change else "none",
+        "note": manifest.note,
+        "data set": stored.get("dataset"),
+        "data sets": stored.get("data"),
+        "prompts": manifest.prompts_sha256,
+        "completions": stored.get("completions"),
+        "scorer": stored["scorer"],
+        "golden cases": manifest.golden.sha256 if manifest.golden else None,
+        "policy": stored.get("policy"),
+        "sampling": describe_sampling(manifest) if manifest.completions else None,
+        "sampling, all settings": stored.get("sampling"),
+        "selection": stored.get("selection"),
+        "settings and seeds": stored.get("settings"),
+        "core": manifest.core.sha256,
+        "core, changed": manifest.core.broken or None,
+        "commit": where.commit,
+        "versions": where.versions,
+        "Python": where.python,
+        "platform": where.platform,
+        "made at": where.time,
+        "made by": where.command,
+        "files": manifest.files,
+        "seal of the run": manifest.seal,
     }
     return {name: spell(value) for name, value in facts.items() if value is not None}
 
 
 def side_by_side(facts: Sequence[Mapping[str, str]]) -> list[tuple[str, list[str], bool]]:
     """The facts of one run or two: (name, one text for each run, whether they differ)."""
-    names = dict.fromkeys(name for one in facts for name in one)
-    rows = [(name, [one.get(name, "not recorded") for one in facts]) for name in names]
+    names = dict.fromkeys(name for of_run in facts for name in of_run)
+    rows = [(name, [of_run.get(name, "not recorded") for of_run in facts]) for name in names]
     return [(name, values, len(set(values)) > 1) for name, values in rows]
