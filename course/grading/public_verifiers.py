@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from course.rubrics import integers
+
 LIMIT = 2_000  # characters that a rule looks at
 
 
 @dataclass(frozen=True)
-class Instrument:
+class PublicVerifier:
     """One way to score: its written rule, and `rule(text, expected) -> reward`."""
 
     name: str
@@ -28,8 +30,9 @@ class Instrument:
         return {"reward": self.rule(text, example["expected_answer"]), "details": {"instrument": self.name}}
 
 
-def numbers(text: str) -> list[str]:
-    return re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text.replace(",", ""))
+def numbers(text: str) -> list[float]:
+    """The decimal numbers of a text, in order."""
+    return [float(number) for number in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)]
 
 
 OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
@@ -49,8 +52,8 @@ def value_of(node: ast.AST) -> int | None:
         value = value_of(node.operand)
         return None if value is None else -value
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
-        one, other = value_of(node.left), value_of(node.right)
-        return None if one is None or other is None else OPERATORS[type(node.op)](one, other)
+        left, right = value_of(node.left), value_of(node.right)
+        return None if left is None or right is None else OPERATORS[type(node.op)](left, right)
     return None
 
 
@@ -62,23 +65,21 @@ def evaluates(text: str, expected: int) -> float:
 
 
 def first_number(text: str, expected: int) -> float:
-    found = numbers(text)
-    return float(bool(found) and float(found[0]) == expected)
+    return float(numbers(text.replace(",", ""))[:1] == [expected])
 
 
 def last_number(text: str, expected: int) -> float:
-    found = numbers(text)
-    return float(bool(found) and float(found[-1]) == expected)
+    return float(numbers(text.replace(",", ""))[-1:] == [expected])
 
 
 def one_percent(text: str, expected: int) -> float:
     # Its written rule says equal; it allows 1 %, which was meant for decimals.
-    found = numbers(text)
-    return float(bool(found) and abs(float(found[-1]) - expected) <= abs(expected) / 100)
+    last = numbers(text.replace(",", ""))[-1:]
+    return float(any(abs(number - expected) <= abs(expected) / 100 for number in last))
 
 
 def included(text: str, expected: int) -> float:
-    return float(any(float(number) == expected for number in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)))
+    return float(expected in numbers(text))
 
 
 def half_point(text: str, expected: int) -> float:
@@ -94,27 +95,26 @@ def any_script(text: str, expected: int) -> float:
 
 
 def no_separators(text: str, expected: int) -> float:
-    found = re.findall(r"-?[0-9]{1,18}", re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))
-    return float(bool(found) and int(found[-1]) == expected)
+    return float(integers(re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))[-1:] == [expected])
 
 
-INSTRUMENTS: dict[str, Instrument] = {
-    instrument.name: instrument
-    for instrument in (
-        Instrument("evaluates", "an arithmetic expression counts as its value", evaluates),
-        Instrument("first number", "the first number in the text is the answer", first_number),
-        Instrument(
+PUBLIC_VERIFIERS: dict[str, PublicVerifier] = {
+    verifier.name: verifier
+    for verifier in (
+        PublicVerifier("evaluates", "an arithmetic expression counts as its value", evaluates),
+        PublicVerifier("first number", "the first number in the text is the answer", first_number),
+        PublicVerifier(
             "last number", "the last number in the text is the answer; what is before it is working", last_number
         ),
-        Instrument("one percent", "the last number in the text must equal the expected answer", one_percent),
-        Instrument("included", "the expected answer must be among the numbers in the text", included),
-        Instrument(
+        PublicVerifier("one percent", "the last number in the text must equal the expected answer", one_percent),
+        PublicVerifier("included", "the expected answer must be among the numbers in the text", included),
+        PublicVerifier(
             "half point", "the exact line earns 1; the right number anywhere else in the text earns a half", half_point
         ),
-        Instrument(
+        PublicVerifier(
             "no separators", "points and commas between digits are dropped before the number is read", no_separators
         ),
-        Instrument(
+        PublicVerifier(
             "any script", "the first integer in the text is the answer, in any script that has digits", any_script
         ),
     )

@@ -1,4 +1,4 @@
-"""A pytest plugin that puts a stand-in in the place of `course.score.score`, and writes down how every test ended.
+"""A pytest plugin that puts a stand-in in the place of `course.score.score`, and records how every test ended.
 
 `course.grading.mutation` runs the student's tests with it; the environment says which stand-in, and where to write.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import course.score
-from course.grading.mutants import Score, faulty_scorer
+from course.grading.mutants import Score, mutant_named
 from course.grading.mutation import DETAILS_BLANK, DETAILS_ODD, OUTCOMES, REWARD_TURNED, STAND_IN
 from course.score import score as true_score
 
@@ -61,7 +61,7 @@ def stand_in(name: str) -> Score:
         DETAILS_BLANK: details_blank,
         DETAILS_ODD: details_odd,
     }
-    made = others[name] if name in others else faulty_scorer(name)
+    made = others[name] if name in others else mutant_named(name)
     for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):  # no test shall know it by its label
         setattr(made, attribute, getattr(true_score, attribute))
     return made
