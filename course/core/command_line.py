@@ -146,13 +146,14 @@ def add_option(parser: argparse.ArgumentParser, name: str, made: Option, kind: A
             words.setdefault("nargs", "?")
         parser.add_argument(name, **words)
     elif default is MISSING:
-        parser.add_argument(flag(name), required=True, **words)
+        parser.add_argument(flag(name), dest=name, required=True, **words)
     else:
-        parser.add_argument(flag(name), default=default, **words)
+        parser.add_argument(flag(name), dest=name, default=default, **words)
 
 
 def flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    """The field as an option: `runs_dir` is `--runs-dir`, and `class_` is `--class`."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def spelt(default: Any) -> str:

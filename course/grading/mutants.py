@@ -108,10 +108,10 @@ def equals(equal: Callable[[int, int], bool]) -> Callable[[], Score]:
 # The faults that need more than a line. Readers return the integer that they see in a text, or None.
 
 
-def several_answers(text: str) -> list[int]:
-    """Every number that stands after a `Final: `, in order; none if there is only one."""
+def several_answers(text: str) -> list[int] | list[None]:
+    """Every number that stands after a `Final: `, in order; None if there is only one."""
     answers = [int(number) for number in re.findall(r"Final: (-?[0-9]{1,18})(?![0-9])", text)]
-    return answers if len(answers) > 1 else []
+    return answers if len(answers) > 1 else [None]
 
 
 def other_digits(text: str) -> int | None:
@@ -215,16 +215,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "reads the first line only, whatever follows it, unless that is another answer",
         reads_pattern(rf"(?s)Final: ({INTEGER})[\r\n](?!.*Final:).+"),
     ),
-    Mutant(
-        "first_answer",
-        "takes the first of several answers",
-        reads(lambda text: next(iter(several_answers(text)), None)),
-    ),
-    Mutant(
-        "last_answer",
-        "takes the last of several answers",
-        reads(lambda text: next(reversed(several_answers(text)), None)),
-    ),
+    Mutant("first_answer", "takes the first of several answers", reads(lambda text: several_answers(text)[0])),
+    Mutant("last_answer", "takes the last of several answers", reads(lambda text: several_answers(text)[-1])),
     Mutant("thousands", "pays for `Final: 1,234`", reads(grouped)),
     Mutant("floats", "reads the number as a float: pays for `Final: 323.0` and `Final: 3.23e2`", reads(as_float)),
     Mutant("calculations", "works out `Final: 17*19` by itself", reads(calculated)),
@@ -252,15 +244,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("zero_refused", "gives 0 to a right `Final: 0`", refuses(lambda _, expected: expected == 0)),
     Mutant("negative_refused", "gives 0 to a right negative answer", refuses(lambda _, expected: expected < 0)),
+    Mutant("large_refused", "gives 0 to right answers of more than 9 digits", refuses(lambda _, n: abs(n) >= 10**9)),
     Mutant(
-        "large_refused",
-        "gives 0 to right answers of more than 9 digits",
-        refuses(lambda _, expected: abs(expected) >= 10**9),
-    ),
-    Mutant(
-        "nothing_trimmed",
-        "gives 0 to a right line that ends in a newline",
-        refuses(lambda text, _: text != text.rstrip("\n")),
+        "nothing_trimmed", "gives 0 to a right line that ends in a newline", refuses(lambda text, _: text[-1] == "\n")
     ),
     Mutant("carriage_return", "gives 0 to a right line that ends as on Windows", refuses(lambda text, _: "\r" in text)),
     Mutant("partial_credit", "pays a half for the right number in the wrong form", partial_credit),
