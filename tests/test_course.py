@@ -100,6 +100,7 @@ RUNS_ASKED_FOR: tuple[tuple[object, ...], ...] = (
     ("course.eval", "--dataset", DEV, "--completions", ROLLOUTS),
     ("course.selection_demo",),
     SLOWLY,
+    ("course.policy_gradient_demo",),
     ("course.bandit_train",),
     ("course.toy_mdp",),
     ("course.kl_tradeoff_demo",),
@@ -159,9 +160,9 @@ def test_every_page_walked_in_order_leads_to_a_finished_course(walked: Path) -> 
 
 @pytest.mark.usefixtures("shipped")
 def test_an_empty_one_makes_every_check_say_what_is_missing(clone: Path) -> None:
-    for deliverable in DELIVERABLES.values():
-        verdict = graded(deliverable, clone)
-        assert verdict.state == MISSING, f"{deliverable.path}: {verdict.state}, {verdict.text}"
+    for path in DELIVERABLES:
+        verdict = graded_soon(path, clone)
+        assert verdict.state == MISSING, f"{path}: {verdict.state}, {verdict.text}"
         assert verdict.text
 
 
@@ -689,21 +690,17 @@ def test_the_map_says_what_is_next(clone: Path) -> None:
     assert "0 of 3  docs/milestone_0.md" in out
 
 
-def test_what_the_pages_quote_in_passing_was_measured(finished: Path, tmp_path: Path) -> None:
+def test_what_the_pages_quote_in_passing_was_measured(finished: Path) -> None:
     """Figures in prose; those in blocks of output are held against the output when the pages are walked."""
 
-    def summary_of(root: Path, experiment: str | None) -> Any:
-        return json.loads((runs_of(root, experiment)[0] / "summary.json").read_text(encoding="utf-8"))
+    def summary_of(experiment: str | None) -> Any:
+        return json.loads((runs_of(finished, experiment)[0] / "summary.json").read_text(encoding="utf-8"))
 
-    type_here("course.selection_demo", "--n", 4, "--runs-dir", tmp_path / "runs")
-    frozen, of_four = summary_of(finished, None), summary_of(tmp_path, "selection_demo")
-    selected = summary_of(finished, "selection_demo")["selection"]["curve"][-1]
-    chosen_of_four, pass_at_4 = of_four["mean_reward"], of_four["selection"]["pass_at_n"]
-    first = of_four["selection"]["mean_reward_first"]
-    gradients = summary_of(finished, "bandit_train")["gradient_variance"]
+    frozen, mdp = summary_of(None), summary_of("toy_mdp")
+    selected = summary_of("selection_demo")["selection"]["curve"][-1]
+    gradients = summary_of("bandit_train")["gradient_variance"]
     variance = {(row["chance_right"], row["rewards"]): row for row in gradients}
-    mdp = summary_of(finished, "toy_mdp")
-    sweep = summary_of(finished, "kl_tradeoff")["sweep"]
+    sweep = summary_of("kl_tradeoff")["sweep"]
     rewards = [row["mean_reward"] for row in sweep]
     coded = frozen["failures"]
     shifted = variance[0.2, "1 and 2"]
@@ -716,11 +713,6 @@ def test_what_the_pages_quote_in_passing_was_measured(finished: Path, tmp_path: 
         },
         "milestone_0_5.md": {
             "77 % less than 84 %": [round(100 * selected[key]) for key in ("pass_at_k", "equal_prompts")] == [77, 84],
-        },
-        "walkthrough.md": {
-            "the chosen 61.5 % stood beside a pass@4 of 58.0 %": [f"{chosen_of_four:.3f}", f"{pass_at_4:.3f}"]
-            == ["0.615", "0.580"],
-            "three figures for one policy (40, 42, 20.8 %)": [frozen["passes"], 200 * first] == [40, pytest.approx(42)],
         },
         "milestone_1.md": {
             "no baseline is quieter: in this table from one half on": all(
