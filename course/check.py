@@ -10,8 +10,9 @@ faulty scorers. Whether something is understood is asked in the oral exam. It ru
 in a process of its own with a time limit; for work that you do not trust, use a machine that you can spare.
 """
 
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,47 +46,36 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A deliverable of a milestone, and the verdict on it."""
-
-    milestone: Milestone
-    deliverable: Deliverable
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
 class Student:
-    """How far one folder is."""
+    """How far one folder is: every deliverable with its verdict, by milestone."""
 
     folder: str
     seal: str
-    rows: list[Row]
+    milestones: list[tuple[Milestone, list[tuple[Deliverable, Verdict]]]]
 
-    @property
-    def all_there(self) -> bool:
-        return self.count(THERE) == len(self.rows)
+    def rows(self) -> Iterator[tuple[Milestone, Deliverable, Verdict]]:
+        for milestone, rows in self.milestones:
+            for deliverable, verdict in rows:
+                yield milestone, deliverable, verdict
 
-    def count(self, state: str) -> int:
-        return sum(row.verdict.state == state for row in self.rows)
-
-    def at(self, milestone: Milestone) -> "Student":
-        """What the folder holds of one milestone."""
-        return Student(self.folder, self.seal, [row for row in self.rows if row.milestone is milestone])
+    def states(self) -> list[str]:
+        return [verdict.state for _, _, verdict in self.rows()]
 
 
 def run(settings: Settings) -> list[Student]:
     """Grade every deliverable that was asked for, of this checkout or of each student's folder. Raises InputError."""
     folders = [ROOT] if settings.class_ is None else folders_of(settings.class_)
-    students: list[Student] = []
-    deliverables = [
-        (milestone, deliverable) for milestone in settings.milestones for deliverable in milestone.deliverables
-    ]
-    with progress("checking", len(folders) * len(deliverables)) as advance:
+    students = []
+    with progress("checking", len(folders) * sum(len(m.deliverables) for m in settings.milestones)) as advance:
+        done = itertools.count(1)
+
+        def grade(deliverable: Deliverable, folder: Path) -> tuple[Deliverable, Verdict]:
+            verdict = graded(deliverable, folder)
+            advance(next(done))
+            return deliverable, verdict
+
         for folder in folders:
-            rows: list[Row] = []
-            for milestone, deliverable in deliverables:
-                rows.append(Row(milestone, deliverable, graded(deliverable, folder)))
-                advance(len(students) * len(deliverables) + len(rows))
+            rows = [(m, [grade(deliverable, folder) for deliverable in m.deliverables]) for m in settings.milestones]
             students.append(Student(folder.name, seal_line(folder), rows))
     return students
 
@@ -114,44 +104,38 @@ def seal_line(root: Path) -> str:
 
 def as_data(student: Student) -> dict[str, Any]:
     """The progress of one folder, for a script."""
-    milestones: dict[str, dict[str, Any]] = {}
-    for row in student.rows:
-        entry = milestones.setdefault(row.milestone.name, {"title": row.milestone.title, "deliverables": []})
-        verdict = {"state": row.verdict.state, "text": row.verdict.text}
-        entry["deliverables"].append({"path": row.deliverable.path, **verdict})
+    milestones = {}
+    for milestone, rows in student.milestones:
+        verdicts = [{"path": d.path, "state": verdict.state, "text": verdict.text} for d, verdict in rows]
+        milestones[milestone.name] = {"title": milestone.title, "deliverables": verdicts}
     return {"folder": student.folder, "seal": student.seal, "milestones": milestones}
-
-
-def print_json(students: Iterable[Student], of_class: bool) -> None:
-    """A list for a class, one object for this checkout."""
-    data = [as_data(student) for student in students]
-    print(json.dumps(data if of_class else data[0], indent=2, ensure_ascii=False))
 
 
 def print_progress(student: Student, with_tests: bool) -> None:
     """A line for each deliverable. No table: what is to be typed must not be broken by a narrow column."""
     out = console()
-    wide = max(len(row.deliverable.path) for row in student.rows)
-    for number, row in enumerate(student.rows):
-        if number == 0 or row.milestone is not student.rows[number - 1].milestone:
-            out.print(f"{row.milestone.name}  {row.milestone.title}")
-        out.print(f"   {row.verdict.state:8} {row.deliverable.path:{wide}}  {row.verdict.text}")
-    counts = (f"{student.count(state)} {state}" for state in (THERE, MISSING, WRONG))
-    out.print(f"\n{', '.join(counts)}, of {len(student.rows)}. The core's seal: {student.seal}.")
+    wide = max(len(deliverable.path) for _, deliverable, _ in student.rows())
+    for milestone, rows in student.milestones:
+        out.print(f"{milestone.name}  {milestone.title}")
+        for deliverable, verdict in rows:
+            out.print(f"   {verdict.state:8} {deliverable.path:{wide}}  {verdict.text}")
+    states = student.states()
+    counts = (f"{states.count(state)} {state}" for state in (THERE, MISSING, WRONG))
+    out.print(f"\n{', '.join(counts)}, of {len(states)}. The core's seal: {student.seal}.")
     out.print(f"Next: {what_is_next(student)}")
-    for row in student.rows:
-        if with_tests and isinstance(row.verdict.report, TestReport):
-            print_tests(row.deliverable.path, row.verdict.report)
+    for _, deliverable, verdict in student.rows():
+        if with_tests and isinstance(verdict.report, TestReport):
+            print_tests(deliverable.path, verdict.report)
 
 
 def what_is_next(student: Student) -> str:
     """The first thing that is missing or wrong; or, when all is there, the page that follows."""
-    for row in student.rows:
-        if row.verdict.state == MISSING:
-            return f"{row.deliverable.how}   ({row.milestone.page} says what for)"
-        if row.verdict.state == WRONG:
-            return f"put right {row.deliverable.path}   ({row.milestone.page})"
-    following = MILESTONES[MILESTONES.index(student.rows[-1].milestone) + 1 :]
+    for milestone, deliverable, verdict in student.rows():
+        if verdict.state == MISSING:
+            return f"{deliverable.how}   ({milestone.page} says what for)"
+        if verdict.state == WRONG:
+            return f"put right {deliverable.path}   ({milestone.page})"
+    following = MILESTONES[MILESTONES.index(student.milestones[-1][0]) + 1 :]
     return f"read {following[0].page}" if following else "read docs/transfer.md"
 
 
@@ -181,27 +165,28 @@ def print_class(students: list[Student], milestones: list[Milestone]) -> None:
     out = console()
     rows = table("student", *(f">{milestone.name}" for milestone in milestones), "seal")
     for student in students:
-        parts = [student.at(milestone) for milestone in milestones]
-        cells = (f"{p.count(THERE)}/{len(p.rows)}{'!' if p.count(WRONG) else ''}" for p in parts)
+        states = [[verdict.state for _, verdict in deliverables] for _, deliverables in student.milestones]
+        cells = (f"{some.count(THERE)}/{len(some)}{'!' if WRONG in some else ''}" for some in states)
         rows.add_row(student.folder, *cells, student.seal)
     out.print(rows)
     out.print("\nthere/asked for; `!`: something is wrong with one that is not there:")
     for student in students:
-        for row in student.rows:
-            if row.verdict.state == WRONG:
-                out.print(f"  {student.folder}: {row.deliverable.path}: {row.verdict.text}")
+        for _, deliverable, verdict in student.rows():
+            if verdict.state == WRONG:
+                out.print(f"  {student.folder}: {deliverable.path}: {verdict.text}")
 
 
 def main() -> int:
     settings = parse("course.check", "How far are you, and is it right?", Settings)
     students = run(settings)
     if settings.json:
-        print_json(students, of_class=settings.class_ is not None)
-    elif settings.class_ is not None:
+        data = [as_data(student) for student in students]
+        print(json.dumps(data if settings.class_ else data[0], indent=2, ensure_ascii=False))
+    elif settings.class_:
         print_class(students, settings.milestones)
     else:
         print_progress(students[0], with_tests=settings.milestone is not None)
-    return DONE if all(student.all_there for student in students) else FOUND
+    return DONE if all({*student.states()} == {THERE} for student in students) else FOUND
 
 
 if __name__ == "__main__":

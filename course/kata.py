@@ -12,8 +12,7 @@ graded only when it has a label, a reason and a fix.
 
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -135,22 +134,19 @@ def as_toml(answers: dict[str, Answer]) -> bytes:
 
 def ask(out: Console) -> Answer:
     """One answer from the terminal, each part asked for until it will do. Raises InputError at the terminal's end."""
-
-    def part(prompt: str, answer_with: Callable[[str], Answer]) -> str:
+    given = Answer("model", "enough " * FEWEST_WORDS, "a fix")  # what is not asked yet counts as answered
+    for part in ("label", "why", "fix"):
         while True:
-            text = input(prompt).strip()
-            lacks = answer_with(text).lacks()
-            if lacks is None:
-                return text
-            out.print(f"       {lacks}")
-
-    enough = "enough " * FEWEST_WORDS
-    try:
-        label = part("label: ", lambda text: Answer(text.lower(), enough, "a fix")).lower()
-        why = part("why:   ", lambda text: Answer(label, text, "a fix"))
-        return Answer(label, why, part("fix:   ", lambda text: Answer(label, why, text)))
-    except EOFError:
-        raise InputError("--answer", "the terminal was closed; what was answered before is kept") from None
+            try:
+                text = input(f"{part + ':':7}").strip()
+            except EOFError:
+                raise InputError("--answer", "the terminal was closed; what was answered before is kept") from None
+            tried = replace(given, **{part: text.lower() if part == "label" else text})
+            if tried.lacks() is None:
+                break
+            out.print(f"       {tried.lacks()}")
+        given = tried
+    return given
 
 
 def show_grade(out: Console, key: str, given: Answer, kata: int) -> None:

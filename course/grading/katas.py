@@ -102,10 +102,6 @@ def load_solutions(kata: int) -> dict[str, Solution]:
     return {row.id: row for _, row in JsonLines(KATA / f"kata_{kata}_answers.jsonl", Solution)}
 
 
-def answers_path(kata: int) -> Path:
-    return Path("notes") / f"kata_{kata}.toml"
-
-
 def load_answers(path: Path, kata: int) -> dict[str, Answer]:
     """The student's answers by example; an example that the file lacks has an empty answer. Raises InputError."""
     tables = read_toml(path)

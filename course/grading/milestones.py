@@ -10,22 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from course.core.files import InputError
-from course.grading import notes
-from course.grading.student_files import (
-    grade_answers,
-    grade_exploits,
-    grade_patch_file,
-    grade_rubric_tests,
-    grade_suite,
-)
-from course.grading.student_runs import (
-    RunFact,
-    grade_predictions,
-    grade_run,
-    grade_selection,
-    of_experiment,
-    on_the_frozen_rollouts,
-)
+from course.grading import notes, student_files, student_runs
 from course.grading.verdict import Verdict, message_of, missing, wrong
 
 
@@ -43,10 +28,11 @@ class Deliverable:
 
 
 class Milestone:
-    """A milestone: its name on the command line, its title, its page, what it asks for."""
+    """A milestone: its name on the command line, its title, what it asks for, its page."""
 
-    def __init__(self, name: str, title: str, page: str, *deliverables: Deliverable) -> None:
-        self.name, self.title, self.page, self.deliverables = name, title, f"docs/{page}", deliverables
+    def __init__(self, name: str, title: str, *deliverables: Deliverable) -> None:
+        self.name, self.title, self.deliverables = name, title, deliverables
+        self.page = f"docs/{'first_meeting' if name == 'first' else 'milestone_' + name.replace('.', '_')}.md"
 
 
 def graded(deliverable: Deliverable, root: Path) -> Verdict:
@@ -59,9 +45,10 @@ def graded(deliverable: Deliverable, root: Path) -> Verdict:
         return wrong(f"it cannot be read: {error!r:.200}")
 
 
-def run(path: str, how: str, experiment: str | None, *facts: RunFact) -> Deliverable:
+def run(path: str, how: str, experiment: str | None, *facts: student_runs.RunFact) -> Deliverable:
     """A run of an experiment, by the name in its manifest; None is a plain evaluation."""
-    return Deliverable(f"runs/run_00X{path}", how, lambda root: grade_run(root, how, of_experiment(experiment), *facts))
+    asked = student_runs.of_experiment(experiment)
+    return Deliverable(f"runs/run_00X{path}", how, lambda root: student_runs.grade_run(root, how, asked, *facts))
 
 
 def file(path: str, how: str, grade: Callable[[Path], Verdict], slow: bool = False) -> Deliverable:
@@ -82,8 +69,8 @@ def note(
     slow: bool = False,
 ) -> Deliverable:
     """A note, graded as `notes.grade_note` says; `headings` give the words that each needs, `drawn` the drawing's."""
-    asked = notes.Asked(headings, drawn, known_fields, facts)
-    return file(f"notes/{name}", f"write notes/{name}", lambda path: notes.grade_note(path, asked), slow)
+    grade = partial(notes.grade_note, headings=headings, facts=facts, known_fields=known_fields, drawn=drawn)
+    return file(f"notes/{name}", f"write notes/{name}", grade, slow)
 
 
 def same(*headings: str, words: int = notes.ENOUGH) -> dict[str, int]:
@@ -96,7 +83,6 @@ MILESTONES = (
     Milestone(
         "first",
         "The first meeting",
-        "first_meeting.md",
         note(
             "first_meeting.md",
             same("The contradiction", "Which loop") | {"Three questions": 12},
@@ -109,9 +95,8 @@ MILESTONES = (
     Milestone(
         "0",
         "Orientation, and the first measurement",
-        "milestone_0.md",
-        run(" (Loop A)", "make eval", None, on_the_frozen_rollouts),
-        file("notes/kata_1.toml", "python -m course.kata --answer", partial(grade_answers, kata=1)),
+        run(" (Loop A)", "make eval", None, student_runs.on_the_frozen_rollouts),
+        file("notes/kata_1.toml", "python -m course.kata --answer", partial(student_files.grade_answers, kata=1)),
         note(
             "mental_map_v1.md",
             same(
@@ -127,8 +112,12 @@ MILESTONES = (
     Milestone(
         "0.5",
         "Selection is already optimisation",
-        "milestone_0_5.md",
-        Deliverable("runs/run_00X/selection_demo.jsonl", SELECTION, partial(grade_selection, how=SELECTION), slow=True),
+        Deliverable(
+            "runs/run_00X/selection_demo.jsonl",
+            SELECTION,
+            partial(student_runs.grade_selection, how=SELECTION),
+            slow=True,
+        ),
         note(
             "selection.md",
             same("What selection did", "Where it still fails", "What did not change"),
@@ -139,8 +128,7 @@ MILESTONES = (
     Milestone(
         "1",
         "One update in slow motion",
-        "milestone_1.md",
-        Deliverable("runs/run_00X/predictions.jsonl", SLOWLY, partial(grade_predictions, how=SLOWLY)),
+        Deliverable("runs/run_00X/predictions.jsonl", SLOWLY, partial(student_runs.grade_predictions, how=SLOWLY)),
         run("/bandit_train_log.txt", "python -m course.bandit_train", "bandit_train"),
         note(
             "bandit_log.md",
@@ -152,7 +140,6 @@ MILESTONES = (
     Milestone(
         "2",
         "From bandits to sequences",
-        "milestone_2.md",
         run("/toy_mdp_log.txt", "python -m course.toy_mdp", "toy_mdp"),
         note(
             "credit_assignment.md",
@@ -163,7 +150,6 @@ MILESTONES = (
     Milestone(
         "3",
         "The language model as a policy",
-        "milestone_3.md",
         run("/kl_tradeoff.csv", "python -m course.kl_tradeoff_demo", "kl_tradeoff"),
         note(
             "llm_as_policy.md",
@@ -177,8 +163,9 @@ MILESTONES = (
     Milestone(
         "4",
         "Reward is a specification",
-        "milestone_4.md",
-        file("tests/test_rubric.py", "write tests; python -m course.check 4", grade_rubric_tests, slow=True),
+        file(
+            "tests/test_rubric.py", "write tests; python -m course.check 4", student_files.grade_rubric_tests, slow=True
+        ),
         note("failure_report.md", same(*notes.FAILURE_KINDS, words=10), notes.failure_report, known_fields=("run",)),
         note(
             "eval_vs_reward.md",
@@ -191,11 +178,14 @@ MILESTONES = (
     Milestone(
         "5",
         "Red team the reward",
-        "milestone_5.md",
-        file("notes/exploits.toml", "python -m course.red_team --rubrics", grade_exploits),
-        file("notes/golden_exploits.jsonl", "python -m course.red_team", grade_suite),
-        file("notes/patch.py", "python -m course.red_team --patch", grade_patch_file, slow=True),
-        file("notes/kata_2.toml", "python -m course.kata --number 2 --answer", partial(grade_answers, kata=2)),
+        file("notes/exploits.toml", "python -m course.red_team --rubrics", student_files.grade_exploits),
+        file("notes/golden_exploits.jsonl", "python -m course.red_team", student_files.grade_suite),
+        file("notes/patch.py", "python -m course.red_team --patch", student_files.grade_patch_file, slow=True),
+        file(
+            "notes/kata_2.toml",
+            "python -m course.kata --number 2 --answer",
+            partial(student_files.grade_answers, kata=2),
+        ),
         note(
             "red_team_report.md",
             same("Root cause", "Patch", "Regression tests", "Tradeoffs") | {"Exploits": 10},
@@ -208,7 +198,6 @@ MILESTONES = (
     Milestone(
         "6",
         "From evaluation to optimisation",
-        "milestone_6.md",
         run("/select_or_learn.jsonl", "python -m course.select_or_learn", "select_or_learn"),
         note(
             "mental_map_v2.md",

@@ -45,13 +45,13 @@ def sentence_words(text: str) -> int:
 
 @dataclass(frozen=True)
 class Note:
-    """A note, read once: its text, and the student's own part of it by section and by field, in order.
+    """A note, read once: the course's comments on one line, and the student's own text by section and by field.
 
-    Sections are found by the key of their heading.
+    Sections are found by the key of their heading; fields stand in order.
     """
 
     path: Path
-    text: str
+    questions: str
     sections: dict[str, str]
     fields: list[tuple[str, str]]
 
@@ -84,7 +84,8 @@ def read_note(path: Path) -> Note:
     marks = [m for m in HEADING.finditer(text) if not any(start <= m.start() < end for start, end in fences)]
     ends = [m.start() for m in marks[1:]] + [len(text)]
     sections = {heading_key(m[1]): text[m.end() : end] for m, end in zip(marks, ends, strict=True)}
-    return Note(path, whole, sections, fields(text))
+    questions = " ".join(" ".join(COMMENT.findall(whole)).split())
+    return Note(path, questions, sections, fields(text))
 
 
 def heading_key(heading: str) -> str:

@@ -8,8 +8,7 @@ import json
 import math
 import re
 import urllib.parse
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -20,16 +19,7 @@ from course.core.manifest import SUMMARY, load_manifest
 from course.core.runs import damage, load_results
 from course.core.scoring import counts_by_example
 from course.grading.exploits import EXPLOITS, grade_file
-from course.grading.note_parser import (
-    COMMENT,
-    FIELD,
-    Note,
-    code_blocks,
-    fields,
-    heading_key,
-    read_note,
-    sentence_words,
-)
+from course.grading.note_parser import FIELD, Note, code_blocks, fields, heading_key, read_note, sentence_words
 from course.grading.patch import PATCH, grade_patch
 from course.grading.verdict import Verdict, message_of, missing, there, wrong
 
@@ -56,38 +46,30 @@ class BanditRow(msgspec.Struct):
     advantage: float
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a note must hold: sections of so many words, a drawing in section `drawn`, and facts that are true.
+def grade_note(
+    path: Path, headings: dict[str, int], facts: tuple[Fact, ...], known_fields: tuple[str, ...], drawn: str
+) -> Verdict:
+    """A note with a section for each heading, of so many words at least, and a drawing in section `drawn`.
 
-    `known_fields` are the template's, whose lines are no prose.
+    A drawing is a code block or an image. `known_fields` are the template's, whose lines are no prose. `facts` are
+    asked last, when everything is written. Raises InputError if the note cannot be read.
     """
-
-    headings: Mapping[str, int]
-    drawn: str
-    known_fields: tuple[str, ...]
-    facts: tuple[Fact, ...]
-
-
-def grade_note(path: Path, asked: Asked) -> Verdict:
-    """A note in a student's folder, held against what is asked. Raises InputError if it cannot be read."""
     note = read_note(path)
-    questions = " ".join(" ".join(COMMENT.findall(note.text)).split())
-    words = {key: own_words(text, questions, asked.known_fields) for key, text in note.sections.items()}
+    words = {key: own_words(text, note.questions, known_fields) for key, text in note.sections.items()}
     if not any(words.values()) and not any(value for _, value in note.fields):
         return missing("still the template")
     problems = []
-    for heading, fewest in [*asked.headings.items(), *([(asked.drawn, 0)] if asked.drawn else [])]:
+    for heading, fewest in (headings | ({drawn: 0} if drawn else {})).items():
         key = heading_key(heading)
         if key not in words:
             problems.append(f"the heading `## {heading}` is gone")
-        elif heading == asked.drawn and not is_drawn(path, note.section(heading)):
+        elif heading == drawn and not is_drawn(path, note.section(heading)):
             problems.append(f"`{heading}` needs a drawing: a block between ``` lines, or an image that is there")
         elif words[key] < fewest:
             problems.append(f"`{heading}` has {words[key]} words; it needs {fewest} of your own")
     if sum(words.values()) > LONGEST:
         problems.append(f"{sum(words.values())} words are more than two pages ({LONGEST}); say less")
-    for fact in asked.facts:
+    for fact in facts:
         try:
             problems += filter(None, [fact(note)])
         except InputError as error:
@@ -95,14 +77,14 @@ def grade_note(path: Path, asked: Asked) -> Verdict:
     return wrong("; ".join(dict.fromkeys(problems))) if problems else there(f"{sum(words.values())} words")
 
 
-def own_words(text: str, asked: str, known_fields: tuple[str, ...]) -> int:
-    """The words of a section, but for the template's fields, and for sentences of its questions, `asked`."""
+def own_words(text: str, questions: str, known_fields: tuple[str, ...]) -> int:
+    """The words of a section, but for the template's fields and sentences of its `questions`."""
 
     def kept(match: re.Match[str]) -> str:
         return "" if match[1].strip().lower() in known_fields else match[0]
 
     sentences = re.split(r"(?<=[.?!])\s+", FIELD.sub(kept, text))
-    return sum(sentence_words(s) for s in sentences if sentence_words(s) < 4 or " ".join(s.split()) not in asked)
+    return sum(sentence_words(s) for s in sentences if sentence_words(s) < 4 or " ".join(s.split()) not in questions)
 
 
 def is_drawn(path: Path, text: str) -> bool:
@@ -122,10 +104,8 @@ def run_of(note: Note, experiment: str | None) -> Path:
     if problems:
         raise InputError(note.name, f"it speaks of {run.name}, which is damaged: {problems[0]}")
     manifest = load_manifest(run)
-    if experiment and manifest.experiment != experiment:
-        raise InputError(note.name, f"{run.name} is no run of {experiment}")
-    if not experiment and not manifest.has_results:
-        raise InputError(note.name, f"{run.name} holds no scored completions")
+    if not (manifest.experiment == experiment if experiment else manifest.has_results):
+        raise InputError(note.name, f"{run.name} is no run of {experiment or 'an evaluation'}")
     return run
 
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from course.core.paths import ROOT
 
-NOTHING_SET: Mapping[str, str] = {}
-
 
 @dataclass(frozen=True)
 class Ended:
@@ -25,14 +23,14 @@ class Ended:
 
 
 def run_python(
-    *words: object, seconds: float, folder: object = ROOT, given: str = "", environment: Mapping[str, str] = NOTHING_SET
+    *words: object, seconds: float, folder: object = ROOT, given: str = "", environment: Mapping[str, str] | None = None
 ) -> Ended:
     """Run `python WORDS` in a folder, with some text as its input and some variables added to the environment."""
     try:
         done = subprocess.run(
             [sys.executable, *map(str, words)],
             cwd=str(folder),
-            env={**os.environ, **environment},
+            env={**os.environ, **(environment or {})},
             input=given,
             capture_output=True,
             encoding="utf-8",

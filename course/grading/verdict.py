@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from course.core.files import InputError
@@ -21,16 +22,7 @@ class Verdict:
     report: object = None
 
 
-def there(text: str = "") -> Verdict:
-    return Verdict(THERE, text)
-
-
-def missing(text: str) -> Verdict:
-    return Verdict(MISSING, text)
-
-
-def wrong(text: str) -> Verdict:
-    return Verdict(WRONG, text)
+there, missing, wrong = (partial(Verdict, state) for state in (THERE, MISSING, WRONG))  # each takes the text
 
 
 def message_of(error: InputError, root: Path, path: str = "") -> str:
