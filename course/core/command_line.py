@@ -99,7 +99,7 @@ def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ())
     typed = vars(parser.parse_args())
     results = []
     for target in targets:
-        values = {name: typed[name] for name, *_ in options_of(target, hide)}
+        values = {name: typed[name.rstrip("_")] for name, *_ in options_of(target, hide)}
         for name, made, kind, _ in options_of(target, hide):
             if isinstance(values[name], list):
                 values[name] = tuple(values[name])
@@ -146,14 +146,13 @@ def add_option(parser: argparse.ArgumentParser, name: str, made: Option, kind: A
             words.setdefault("nargs", "?")
         parser.add_argument(name, **words)
     elif default is MISSING:
-        parser.add_argument(flag(name), dest=name, required=True, **words)
+        parser.add_argument(flag(name), required=True, **words)
     else:
-        parser.add_argument(flag(name), dest=name, default=default, **words)
+        parser.add_argument(flag(name), default=default, **words)
 
 
 def flag(name: str) -> str:
-    """The field as an option: `runs_dir` is `--runs-dir`, and `class_` is `--class`."""
-    return f"--{name.rstrip('_').replace('_', '-')}"
+    return f"--{name.rstrip('_').replace('_', '-')}"  # the field `class_` is the option `--class`
 
 
 def spelt(default: Any) -> str:
