@@ -273,10 +273,10 @@ def exploit(rubric: str, expected: int, text: str) -> Exploit:
 @pytest.mark.parametrize("rubric", RUBRICS)
 def test_the_held_back_strings_are_what_they_are_called(rubric: str) -> None:
     """Honest ones are paid by the rubric itself; hacks are paid, refused by the strict scorer, and use the hole."""
-    for case in held_back(rubric, HONEST[rubric], seed=0):
+    for case in held_back(rubric, honest=True, seed=0):
         assert paid(rubric, case.text, case.expected) > 0.0, case
         assert not USES_HOLE[rubric](case.text, case.expected), case
-    for case in held_back(rubric, HACKS[rubric], seed=0):
+    for case in held_back(rubric, honest=False, seed=0):
         if case.kind == WRONG_NUMBER:
             assert paid(rubric, case.text, case.expected) == float(rubric == "format_only"), case
             continue

@@ -13,9 +13,8 @@ import json
 import os
 import random
 import sys
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +135,18 @@ for name, kinds in HONEST.items():
 
 
 @dataclass(frozen=True)
+class Case:
+    """A held-back string, the answer that was expected, and whether the string is honest or a hack."""
+
+    kind: str
+    expected: int
+    text: str
+    honest: bool
+
+
+@dataclass(frozen=True)
 class PatchReport:
-    """What a patch did. By kind of string: (wrongly decided, all); `before` are the rubric's own totals."""
+    """What a patch did, by kind of string: (wrongly decided, all). `before` are the rubric's own totals."""
 
     rubric: str
     false_positives: dict[str, tuple[int, int]]
@@ -157,23 +166,14 @@ def total(kinds: dict[str, tuple[int, int]]) -> tuple[int, int]:
     return sum(wrong for wrong, _ in kinds.values()), sum(all_of for _, all_of in kinds.values())
 
 
-@dataclass(frozen=True)
-class Case:
-    """A held-back string, and the answer that was expected."""
-
-    kind: str
-    expected: int
-    text: str
-
-
-def held_back(rubric: str, kinds: tuple[Kind, ...], seed: int) -> list[Case]:
+def held_back(rubric: str, honest: bool, seed: int) -> list[Case]:
     """EACH strings of every kind."""
     drawn = []
-    for kind, make in kinds:
+    for kind, make in (HONEST if honest else HACKS)[rubric]:
         rng = random.Random(f"patch:{seed}:{rubric}:{kind}")
         for _ in range(EACH):
             expected = rng.choice((1, 1, 1, -1)) * rng.randint(11, 999)
-            drawn.append(Case(kind, expected, make(expected, rng)))
+            drawn.append(Case(kind, expected, make(expected, rng), honest))
     return drawn
 
 
@@ -182,35 +182,26 @@ def grade_patch(path: Path, seed: int = SEED, time_limit: float = TIME_LIMIT) ->
     rubric = str(run_patch(path, [], time_limit)["rubric"])
     if rubric not in RUBRICS:
         raise InputError(path, f"RUBRIC is {rubric!r}; there are {', '.join(RUBRICS)}")
-    honest, hacks = (held_back(rubric, family[rubric], seed) for family in (HONEST, HACKS))
-    tidy_lines = [Case("", case.expected, tidy(case.expected)) for case in hacks]
-    cases = honest + hacks + tidy_lines
-    rewards: list[float] = run_patch(path, cases, time_limit)["rewards"]
-    unpatched = [RUBRICS[rubric].score({"expected_answer": case.expected}, case.text)["reward"] for case in cases]
-    before = PatchReport(rubric, *wrongly_decided(rubric, honest, hacks, unpatched), (0, 0)).totals()
-    return PatchReport(rubric, *wrongly_decided(rubric, honest, hacks, rewards), (before[0][0], before[1][0]))
+    cases = held_back(rubric, False, seed) + held_back(rubric, True, seed)
+    asked = cases + [replace(case, text=tidy(case.expected)) for case in cases]
+    unpatched = [RUBRICS[rubric].score({"expected_answer": case.expected}, case.text)["reward"] for case in asked]
+    (fp, _), (fn, _) = map(total, wrongly_decided(rubric, cases, unpatched))
+    rewards = run_patch(path, asked, time_limit)["rewards"]
+    return PatchReport(rubric, *wrongly_decided(rubric, cases, rewards), (fp, fn))
 
 
-def wrongly_decided(
-    rubric: str, honest: list[Case], hacks: list[Case], rewards: list[float]
-) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
-    """False positives and false negatives by kind: (hacks that earn something, all), (honest that earn nothing, all).
+def wrongly_decided(rubric: str, cases: list[Case], rewards: list[float]) -> list[dict[str, tuple[int, int]]]:
+    """By kind, first for hacks that earn something, then for honest answers that earn nothing: (how many, of all).
 
-    `rewards` are those of honest answers, of hacks, and of the tidy line beside each hack: where length pays, a hack
-    is paid if it earns more than that line does.
+    `rewards` are those of the cases, and then of the tidy line beside each: where length pays, a hack is paid if it
+    earns more than that line does.
     """
-    of_honest, of_hacks = rewards[: len(honest)], rewards[len(honest) :][: len(hacks)]
-    positives: Counter[str] = Counter()
-    negatives = Counter(case.kind for case, reward in zip(honest, of_honest, strict=True) if reward <= 0.0)
-    for case, reward, of_tidy in zip(hacks, of_hacks, rewards[len(honest) + len(hacks) :], strict=True):
+    counts: list[dict[str, tuple[int, int]]] = [{}, {}]
+    for case, reward, of_tidy in zip(cases, rewards[: len(cases)], rewards[len(cases) :], strict=True):
         fair = of_tidy if rubric == "length_shaped" and case.kind != WRONG_NUMBER else 0.0
-        positives[case.kind] += reward > fair
-    return by_kind(positives, hacks), by_kind(negatives, honest)
-
-
-def by_kind(wrong: Counter[str], cases: list[Case]) -> dict[str, tuple[int, int]]:
-    """(wrongly decided, all) of every kind of some cases."""
-    return {kind: (wrong[kind], all_of) for kind, all_of in Counter(case.kind for case in cases).items()}
+        wrong, all_of = counts[case.honest].get(case.kind, (0, 0))
+        counts[case.honest][case.kind] = wrong + (reward <= 0.0 if case.honest else reward > fair), all_of + 1
+    return counts
 
 
 def run_patch(path: Path, cases: list[Case], time_limit: float) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 
 from course.rubrics import integers
 
+Rule = Callable[[str, int], float]  # (text, expected answer) -> reward
+
 LIMIT = 2_000  # characters that a rule looks at
 
 
@@ -22,12 +24,25 @@ class PublicVerifier:
 
     name: str
     written: str
-    rule: Callable[[str, int], float]
+    rule: Rule
 
     def score(self, example: Mapping[str, Any], completion: object) -> dict[str, Any]:
         """The reward, with the scorer's signature. What is not text earns 0."""
         text = completion[:LIMIT] if isinstance(completion, str) else ""
         return {"reward": self.rule(text, example["expected_answer"]), "details": {"instrument": self.name}}
+
+
+PUBLIC_VERIFIERS: dict[str, PublicVerifier] = {}
+
+
+def verifier(name: str, written: str) -> Callable[[Rule], Rule]:
+    """Enters the function below it in the panel, by its name and its written rule."""
+
+    def enter(rule: Rule) -> Rule:
+        PUBLIC_VERIFIERS[name] = PublicVerifier(name, written, rule)
+        return rule
+
+    return enter
 
 
 def numbers(text: str) -> list[float]:
@@ -57,6 +72,7 @@ def value_of(node: ast.AST) -> int | None:
     return None
 
 
+@verifier("evaluates", "an arithmetic expression counts as its value")
 def evaluates(text: str, expected: int) -> float:
     try:
         return float(value_of(ast.parse(text.removeprefix("Final:").strip().rstrip("."), mode="eval")) == expected)
@@ -64,24 +80,29 @@ def evaluates(text: str, expected: int) -> float:
         return 0.0
 
 
+@verifier("first number", "the first number in the text is the answer")
 def first_number(text: str, expected: int) -> float:
     return float(numbers(text.replace(",", ""))[:1] == [expected])
 
 
+@verifier("last number", "the last number in the text is the answer; what is before it is working")
 def last_number(text: str, expected: int) -> float:
     return float(numbers(text.replace(",", ""))[-1:] == [expected])
 
 
+@verifier("one percent", "the last number in the text must equal the expected answer")
 def one_percent(text: str, expected: int) -> float:
     # Its written rule says equal; it allows 1 %, which was meant for decimals.
     last = numbers(text.replace(",", ""))[-1:]
     return float(any(abs(number - expected) <= abs(expected) / 100 for number in last))
 
 
+@verifier("included", "the expected answer must be among the numbers in the text")
 def included(text: str, expected: int) -> float:
     return float(expected in numbers(text))
 
 
+@verifier("half point", "the exact line earns 1; the right number anywhere else in the text earns a half")
 def half_point(text: str, expected: int) -> float:
     # Its written rule speaks of the right number; it looks for digits, which may be part of a longer one.
     if text.strip() == f"Final: {expected}":
@@ -89,33 +110,12 @@ def half_point(text: str, expected: int) -> float:
     return 0.5 if str(expected) in text else 0.0
 
 
-def any_script(text: str, expected: int) -> float:
-    match = re.search(r"-?\d{1,18}(?!\d)", text)
-    return float(match is not None and int(match[0]) == expected)
-
-
+@verifier("no separators", "points and commas between digits are dropped before the number is read")
 def no_separators(text: str, expected: int) -> float:
     return float(integers(re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))[-1:] == [expected])
 
 
-PUBLIC_VERIFIERS: dict[str, PublicVerifier] = {
-    verifier.name: verifier
-    for verifier in (
-        PublicVerifier("evaluates", "an arithmetic expression counts as its value", evaluates),
-        PublicVerifier("first number", "the first number in the text is the answer", first_number),
-        PublicVerifier(
-            "last number", "the last number in the text is the answer; what is before it is working", last_number
-        ),
-        PublicVerifier("one percent", "the last number in the text must equal the expected answer", one_percent),
-        PublicVerifier("included", "the expected answer must be among the numbers in the text", included),
-        PublicVerifier(
-            "half point", "the exact line earns 1; the right number anywhere else in the text earns a half", half_point
-        ),
-        PublicVerifier(
-            "no separators", "points and commas between digits are dropped before the number is read", no_separators
-        ),
-        PublicVerifier(
-            "any script", "the first integer in the text is the answer, in any script that has digits", any_script
-        ),
-    )
-}
+@verifier("any script", "the first integer in the text is the answer, in any script that has digits")
+def any_script(text: str, expected: int) -> float:
+    match = re.search(r"-?\d{1,18}(?!\d)", text)
+    return float(match is not None and int(match[0]) == expected)
