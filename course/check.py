@@ -10,9 +10,7 @@ faulty scorers. Whether something is understood is asked in the oral exam. It ru
 in a process of its own with a time limit; for work that you do not trust, use a machine that you can spare.
 """
 
-import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,36 +45,27 @@ class Settings:
 
 @dataclass(frozen=True)
 class Student:
-    """How far one folder is: every deliverable with its verdict, by milestone."""
+    """How far one folder is: every deliverable that was asked for, with its milestone and the verdict on it."""
 
     folder: str
     seal: str
-    milestones: list[tuple[Milestone, list[tuple[Deliverable, Verdict]]]]
+    rows: list[tuple[Milestone, Deliverable, Verdict]]
 
-    def rows(self) -> Iterator[tuple[Milestone, Deliverable, Verdict]]:
-        for milestone, rows in self.milestones:
-            for deliverable, verdict in rows:
-                yield milestone, deliverable, verdict
-
-    def states(self) -> list[str]:
-        return [verdict.state for _, _, verdict in self.rows()]
+    def states(self, *milestones: Milestone) -> list[str]:
+        """The states of the deliverables, of some milestones or of all."""
+        return [verdict.state for milestone, _, verdict in self.rows if not milestones or milestone in milestones]
 
 
 def run(settings: Settings) -> list[Student]:
     """Grade every deliverable that was asked for, of this checkout or of each student's folder. Raises InputError."""
     folders = [ROOT] if settings.class_ is None else folders_of(settings.class_)
-    students = []
-    with progress("checking", len(folders) * sum(len(m.deliverables) for m in settings.milestones)) as advance:
-        done = itertools.count(1)
-
-        def grade(deliverable: Deliverable, folder: Path) -> tuple[Deliverable, Verdict]:
-            verdict = graded(deliverable, folder)
-            advance(next(done))
-            return deliverable, verdict
-
-        for folder in folders:
-            rows = [(m, [grade(deliverable, folder) for deliverable in m.deliverables]) for m in settings.milestones]
-            students.append(Student(folder.name, seal_line(folder), rows))
+    asked = [(milestone, deliverable) for milestone in settings.milestones for deliverable in milestone.deliverables]
+    students = [Student(folder.name, seal_line(folder), []) for folder in folders]
+    with progress("checking", len(folders) * len(asked)) as advance:
+        for number, (folder, student) in enumerate(zip(folders, students, strict=True)):
+            for milestone, deliverable in asked:
+                student.rows.append((milestone, deliverable, graded(deliverable, folder)))
+                advance(number * len(asked) + len(student.rows))
     return students
 
 
@@ -104,38 +93,38 @@ def seal_line(root: Path) -> str:
 
 def as_data(student: Student) -> dict[str, Any]:
     """The progress of one folder, for a script."""
-    milestones = {}
-    for milestone, rows in student.milestones:
-        verdicts = [{"path": d.path, "state": verdict.state, "text": verdict.text} for d, verdict in rows]
-        milestones[milestone.name] = {"title": milestone.title, "deliverables": verdicts}
+    milestones: dict[str, dict[str, Any]] = {}
+    for milestone, deliverable, verdict in student.rows:
+        entry = milestones.setdefault(milestone.name, {"title": milestone.title, "deliverables": []})
+        entry["deliverables"].append({"path": deliverable.path, "state": verdict.state, "text": verdict.text})
     return {"folder": student.folder, "seal": student.seal, "milestones": milestones}
 
 
 def print_progress(student: Student, with_tests: bool) -> None:
     """A line for each deliverable. No table: what is to be typed must not be broken by a narrow column."""
     out = console()
-    wide = max(len(deliverable.path) for _, deliverable, _ in student.rows())
-    for milestone, rows in student.milestones:
-        out.print(f"{milestone.name}  {milestone.title}")
-        for deliverable, verdict in rows:
-            out.print(f"   {verdict.state:8} {deliverable.path:{wide}}  {verdict.text}")
+    wide = max(len(deliverable.path) for _, deliverable, _ in student.rows)
+    for milestone, deliverable, verdict in student.rows:
+        if deliverable is milestone.deliverables[0]:
+            out.print(f"{milestone.name}  {milestone.title}")
+        out.print(f"   {verdict.state:8} {deliverable.path:{wide}}  {verdict.text}")
     states = student.states()
     counts = (f"{states.count(state)} {state}" for state in (THERE, MISSING, WRONG))
     out.print(f"\n{', '.join(counts)}, of {len(states)}. The core's seal: {student.seal}.")
     out.print(f"Next: {what_is_next(student)}")
-    for _, deliverable, verdict in student.rows():
+    for _, deliverable, verdict in student.rows:
         if with_tests and isinstance(verdict.report, TestReport):
             print_tests(deliverable.path, verdict.report)
 
 
 def what_is_next(student: Student) -> str:
     """The first thing that is missing or wrong; or, when all is there, the page that follows."""
-    for milestone, deliverable, verdict in student.rows():
+    for milestone, deliverable, verdict in student.rows:
         if verdict.state == MISSING:
             return f"{deliverable.how}   ({milestone.page} says what for)"
         if verdict.state == WRONG:
             return f"put right {deliverable.path}   ({milestone.page})"
-    following = MILESTONES[MILESTONES.index(student.milestones[-1][0]) + 1 :]
+    following = MILESTONES[MILESTONES.index(student.rows[-1][0]) + 1 :]
     return f"read {following[0].page}" if following else "read docs/transfer.md"
 
 
@@ -165,13 +154,13 @@ def print_class(students: list[Student], milestones: list[Milestone]) -> None:
     out = console()
     rows = table("student", *(f">{milestone.name}" for milestone in milestones), "seal")
     for student in students:
-        states = [[verdict.state for _, verdict in deliverables] for _, deliverables in student.milestones]
+        states = [student.states(milestone) for milestone in milestones]
         cells = (f"{some.count(THERE)}/{len(some)}{'!' if WRONG in some else ''}" for some in states)
         rows.add_row(student.folder, *cells, student.seal)
     out.print(rows)
     out.print("\nthere/asked for; `!`: something is wrong with one that is not there:")
     for student in students:
-        for _, deliverable, verdict in student.rows():
+        for _, deliverable, verdict in student.rows:
             if verdict.state == WRONG:
                 out.print(f"  {student.folder}: {deliverable.path}: {verdict.text}")
 
