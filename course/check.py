@@ -26,14 +26,13 @@ from course.grading.mutation import NEEDED, TestReport
 from course.grading.verdict import MISSING, THERE, WRONG, Verdict
 
 
+NAMES = tuple(milestone.name for milestone in MILESTONES)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     milestone: str | None = option(
-        None,
-        "which one; all by default",
-        choices=tuple(m.name for m in MILESTONES),
-        metavar="milestone",
-        positional=True,
+        None, f"one of {', '.join(NAMES)} (default: all)", choices=NAMES, metavar="milestone", positional=True
     )
     json: bool = option(False, "print JSON, for a script")
     class_: Path | None = option(None, "check every student's folder in DIR", metavar="DIR")
