@@ -25,7 +25,6 @@ from course.grading.mutants import MUTANTS
 from course.grading.mutation import NEEDED, TestReport
 from course.grading.verdict import MISSING, THERE, WRONG, Verdict
 
-
 NAMES = tuple(milestone.name for milestone in MILESTONES)
 
 
