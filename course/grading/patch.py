@@ -190,18 +190,22 @@ def grade_patch(path: Path, seed: int = SEED, time_limit: float = TIME_LIMIT) ->
     return PatchReport(rubric, *wrongly_decided(rubric, cases, rewards), (fp, fn))
 
 
-def wrongly_decided(rubric: str, cases: list[Case], rewards: list[float]) -> list[dict[str, tuple[int, int]]]:
+def wrongly_decided(
+    rubric: str, cases: list[Case], rewards: list[float]
+) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
     """By kind, first for hacks that earn something, then for honest answers that earn nothing: (how many, of all).
 
     `rewards` are those of the cases, and then of the tidy line beside each: where length pays, a hack is paid if it
     earns more than that line does.
     """
-    counts: list[dict[str, tuple[int, int]]] = [{}, {}]
+    of_hacks: dict[str, tuple[int, int]] = {}
+    of_honest: dict[str, tuple[int, int]] = {}
     for case, reward, of_tidy in zip(cases, rewards[: len(cases)], rewards[len(cases) :], strict=True):
         fair = of_tidy if rubric == "length_shaped" and case.kind != WRONG_NUMBER else 0.0
-        wrong, all_of = counts[case.honest].get(case.kind, (0, 0))
-        counts[case.honest][case.kind] = wrong + (reward <= 0.0 if case.honest else reward > fair), all_of + 1
-    return counts
+        counts, is_wrong = (of_honest, reward <= 0.0) if case.honest else (of_hacks, reward > fair)
+        wrong, all_of = counts.get(case.kind, (0, 0))
+        counts[case.kind] = wrong + is_wrong, all_of + 1
+    return of_hacks, of_honest
 
 
 def run_patch(path: Path, cases: list[Case], time_limit: float) -> dict[str, Any]:
