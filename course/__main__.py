@@ -3,14 +3,12 @@
 python -m course
 """
 
-import argparse
-
 from rich.console import Console
 
-from course.core.command_line import run_command
+from course.core.command_line import OneLineParser, run_command
 from course.core.display import console, table
 from course.core.paths import ROOT
-from course.grading.milestones import MILESTONES, judged
+from course.grading.milestones import MILESTONES, graded
 from course.grading.verdict import THERE
 
 MAP = """\
@@ -41,7 +39,7 @@ COMMANDS = (
     )),
     ("The laboratory: Loop C on π0 itself (needs PyTorch; minutes)", (
         ("course.policy.one_update", "one completion, one update, token by token"),
-        ("course.policy.reinforce", "REINFORCE on π0's tokens, a quarter of a minute"),
+        ("course.policy.train", "REINFORCE on π0's tokens, a quarter of a minute"),
         ("course.policy.goodhart", "paid by a weak rubric: where proxy and truth part, and what the leash holds"),
         ("course.policy.shift", "what frozen rollouts say of the policy that learns, beside the truth"),
         ("course.policy.three_ways", "best of N, fine-tuning on the best, REINFORCE: the same samples spent"),
@@ -67,9 +65,8 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def main() -> None:
-    argparse.ArgumentParser(prog="python -m course", description="The map of the course.").parse_args()
-    out = console()
+def print_map(out: Console) -> None:
+    """The three loops, and every command in one line."""
     out.print("RL Foundations for LLMs: one scorer, three loops\n")
     out.print(MAP)
     rows = table("python -m …", "what it does")
@@ -79,30 +76,29 @@ def main() -> None:
             rows.add_row(f"  {name}", meaning)
     out.print(rows)
     out.print("\nEvery command explains its options with --help. docs/README.md leads through the course.\n")
-    print_progress(out)
 
 
 def print_progress(out: Console) -> None:
     """A line for each milestone, and the next step. What runs code of the student is left to course.check."""
     rows = table("milestone", "", ">there", "page")
-    following = None
+    steps = []
     for milestone in MILESTONES:
         quick = [deliverable for deliverable in milestone.deliverables if not deliverable.slow]
-        states = [judged(deliverable, ROOT).state for deliverable in quick]
-        open_ones = [deliverable for deliverable, state in zip(quick, states, strict=True) if state != THERE]
-        if open_ones and following is None:
-            following = open_ones[0], milestone
-        unasked = len(milestone.deliverables) - len(quick)
-        there = f"{states.count(THERE)} of {len(quick)}"
+        todo = [deliverable for deliverable in quick if graded(deliverable, ROOT).state != THERE]
+        steps += [f"{deliverable.how}   ({milestone.page})" for deliverable in todo]
+        there = f"{len(quick) - len(todo)} of {len(quick)}"
         rows.add_row(milestone.name, milestone.title, there, milestone.page)
-        if unasked:
-            rows.add_row("", f"  and {unasked} that runs code of yours: course.check {milestone.name}", "", "")
+        if slow := len(milestone.deliverables) - len(quick):
+            rows.add_row("", f"  and {slow} that runs code of yours: course.check {milestone.name}", "", "")
     out.print(rows)
-    if following:
-        deliverable, milestone = following
-        out.print(f"\nNext: {deliverable.how}   ({milestone.page})")
-    else:
-        out.print("\nNext: python -m course.check   (it judges what runs your own code, too)")
+    out.print(f"\nNext: {[*steps, 'python -m course.check   (it grades what runs your own code, too)'][0]}")
+
+
+def main() -> None:
+    OneLineParser(prog="python -m course", description="The map of the course.").parse_args()
+    out = console()
+    print_map(out)
+    print_progress(out)
 
 
 if __name__ == "__main__":

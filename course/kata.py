@@ -10,31 +10,88 @@ Four labels: the policy failed (`model`), the instrument is broken (`verifier`),
 graded only when it has a label, a reason and a fix.
 """
 
-import argparse
 import json
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from course.core.command_line import DONE, FOUND, INTERRUPTED, run_command
+from course.core.command_line import DONE, FOUND, option, parse, run_command
 from course.core.display import console, table, visible
 from course.core.files import InputError, write_whole
 from course.core.paths import ROOT
-from course.grading.katas import (
-    FEWEST_WORDS,
-    LABELS,
-    Answer,
-    Item,
-    answers_path,
-    grade,
-    load_answers,
-    load_items,
-    load_solutions,
-)
+from course.grading import katas
+from course.grading.katas import FEWEST_WORDS, LABELS, Answer, Item
 
-KATAS = (1, 2)
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    number: int = option(1, "which kata", at_least=1, at_most=2)
+    answer: bool = option(False, "ask for what is not answered yet")
+    grade: bool = option(False, "grade what is answered")
+    file: Path | None = option(None, "where the answers are (default: notes/kata_1.toml)")
+
+    @property
+    def path(self) -> Path:
+        return self.file or ROOT / self.shown_path
+
+    @property
+    def shown_path(self) -> Path:
+        """The file as it is named on the screen."""
+        return self.file or Path("notes") / f"kata_{self.number}.toml"
+
+    @property
+    def command(self) -> str:
+        return "python -m course.kata" + ("" if self.number == 1 else f" --number {self.number}")
+
+
+def show(out: Console, settings: Settings) -> int:
+    """Every example with its evidence."""
+    show_labels(out)
+    for item in katas.load_items(settings.number):
+        show_item(out, item, with_panel=settings.number == 2)
+    asked = f"{settings.command} --answer"
+    out.print(f"\nWrite your answers into {settings.shown_path}, or let yourself be asked: {asked}")
+    out.print(f"Next: {settings.command} --grade")
+    return DONE
+
+
+def answer(out: Console, settings: Settings) -> int:
+    """Ask for every answer that is missing; each is kept, and graded, when it is given. Raises InputError."""
+    kata, path = settings.number, settings.path
+    if not sys.stdin.isatty():
+        raise InputError("--answer", f"there is no terminal to ask on: write {settings.shown_path}, then --grade")
+    items = katas.load_items(kata)
+    answers = katas.load_answers(path, kata) if path.is_file() else {item.id: Answer() for item in items}
+    show_labels(out)
+    for item in items:
+        if answers[item.id].lacks() is None:
+            continue
+        show_item(out, item, with_panel=kata == 2)
+        try:
+            answers[item.id] = ask(out)
+        except KeyboardInterrupt:
+            kept = f"What you answered is kept in {settings.shown_path}"
+            raise KeyboardInterrupt(f"\nStopped. {kept}; {settings.command} --answer goes on.") from None
+        write_whole(path, as_toml(answers))
+        show_grade(out, item.id, answers[item.id], kata)
+    out.print(f"\nAll answered; they are in {settings.shown_path}. Next: {settings.command} --grade")
+    return DONE
+
+
+def grade(out: Console, settings: Settings) -> int:
+    """Grade a file of answers: what differs and why for each that is answered, what is missing for the others."""
+    answers = katas.load_answers(settings.path, settings.number)
+    grades = katas.grade_kata(answers, settings.number)
+    for key, given in answers.items():
+        show_grade(out, key, given, settings.number)
+    right = sum(grades.values())
+    unanswered = f"{len(answers) - len(grades)} of {len(answers)} not answered yet."
+    out.print(f"\n{right} of {len(grades)} labels right, {unanswered}")
+    if right < len(grades):
+        out.print("A label that differs is worth more than one that agrees, if you can say now what misled you.")
+    return DONE if right == len(answers) else FOUND
 
 
 def show_item(out: Console, item: Item, with_panel: bool) -> None:
@@ -67,8 +124,8 @@ def as_toml(answers: dict[str, Answer]) -> bytes:
         return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
     parts = [
-        f"[{key}]\nlabel = {quoted(answer.label)}\nwhy = {quoted(answer.why)}\nfix = {quoted(answer.fix)}\n"
-        for key, answer in answers.items()
+        f"[{key}]\nlabel = {quoted(given.label)}\nwhy = {quoted(given.why)}\nfix = {quoted(given.fix)}\n"
+        for key, given in answers.items()
     ]
     return (
         "# model, verifier, ambiguous or hack; why in two or three sentences; one concrete fix.\n\n" + "\n".join(parts)
@@ -77,88 +134,35 @@ def as_toml(answers: dict[str, Answer]) -> bytes:
 
 def ask(out: Console) -> Answer:
     """One answer from the terminal, each part asked for until it will do. Raises InputError at the terminal's end."""
-
-    def part(prompt: str, answer_with: Callable[[str], Answer]) -> str:
+    given = Answer("model", "enough " * FEWEST_WORDS, "a fix")  # what is not asked yet counts as answered
+    for part in ("label", "why", "fix"):
         while True:
-            text = input(prompt).strip()
-            lacks = answer_with(text).lacks()
-            if lacks is None:
-                return text
-            out.print(f"       {lacks}")
-
-    enough = "enough " * FEWEST_WORDS
-    try:
-        label = part("label: ", lambda text: Answer(text.lower(), enough, "a fix")).lower()
-        why = part("why:   ", lambda text: Answer(label, text, "a fix"))
-        return Answer(label, why, part("fix:   ", lambda text: Answer(label, why, text)))
-    except EOFError:
-        raise InputError("--answer", "the terminal was closed; what was answered before is kept") from None
+            try:
+                text = input(f"{part + ':':7}").strip()
+            except EOFError:
+                raise InputError("--answer", "the terminal was closed; what was answered before is kept") from None
+            tried = replace(given, **{part: text.lower() if part == "label" else text})
+            if tried.lacks() is None:
+                break
+            out.print(f"       {tried.lacks()}")
+        given = tried
+    return given
 
 
-def show_grade(out: Console, key: str, answer: Answer, right: bool, kata: int) -> None:
-    solution = load_solutions(kata)[key]
-    verdict = "right" if right else f"you said {answer.label}, it is {solution.label}"
+def show_grade(out: Console, key: str, given: Answer, kata: int) -> None:
+    """What differs and why; nothing of the solution before the answer is whole."""
+    lacks, solution = given.lacks(), katas.load_solutions(kata)[key]
+    if lacks:
+        out.print(f"\n{key}: {lacks}")
+        return
+    verdict = "right" if given.label == solution.label else f"you said {given.label}, it is {solution.label}"
     out.print(f"\n{key}: {verdict}\n     {solution.why}\n     A fix: {solution.fix}")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.kata", description="Say what went wrong, ten times.")
-    parser.add_argument("--number", type=int, choices=KATAS, default=1, help="which kata (default: 1)")
-    parser.add_argument("--answer", action="store_true", help="ask for what is not answered yet")
-    parser.add_argument("--grade", action="store_true", help="grade what is answered")
-    parser.add_argument("--file", type=Path, help="where the answers are (default: notes/kata_1.toml)")
-    args = parser.parse_args()
-    kata, path = args.number, args.file or ROOT / answers_path(args.number)
-    shown = args.file or answers_path(kata)
-    out = console()
-    items = load_items(kata)
-    again = "" if kata == 1 else f" --number {kata}"
-    if args.grade:
-        return grade_file(out, path, kata)
-    if not args.answer:
-        show_labels(out)
-        for item in items:
-            show_item(out, item, with_panel=kata == 2)
-        out.print(f"\nWrite your answers into {shown}, or let yourself be asked: python -m course.kata{again} --answer")
-        out.print(f"Next: python -m course.kata{again} --grade")
-        return DONE
-    if not sys.stdin.isatty():
-        raise InputError("--answer", f"there is no terminal to ask on: write {shown}, then --grade")
-    answers = load_answers(path, kata) if path.is_file() else {item.id: Answer() for item in items}
-    show_labels(out)
-    for item in items:
-        if answers[item.id].lacks() is None:
-            continue
-        show_item(out, item, with_panel=kata == 2)
-        try:
-            answers[item.id] = ask(out)
-        except KeyboardInterrupt:
-            out.print(
-                f"\nStopped. What you answered is kept in {shown}; python -m course.kata{again} --answer goes on."
-            )
-            return INTERRUPTED
-        write_whole(path, as_toml(answers))
-        show_grade(out, item.id, answers[item.id], grade(answers, kata)[item.id], kata)
-    out.print(f"\nAll answered; they are in {shown}. Next: python -m course.kata{again} --grade")
-    return DONE
-
-
-def grade_file(out: Console, path: Path, kata: int) -> int:
-    """Grade a file of answers: what differs and why for each that is answered, what is missing for the others."""
-    answers = load_answers(path, kata)
-    grades = grade(answers, kata)
-    for key, answer in answers.items():
-        if key in grades:
-            show_grade(out, key, answer, grades[key], kata)
-        else:
-            out.print(f"\n{key}: {answer.lacks()}")
-    right = sum(grades.values())
-    out.print(
-        f"\n{right} of {len(grades)} labels right, {len(answers) - len(grades)} of {len(answers)} not answered yet."
-    )
-    if right < len(grades):
-        out.print("A label that differs is worth more than one that agrees, if you can say now what misled you.")
-    return DONE if right == len(answers) else FOUND
+    settings = parse("course.kata", "Say what went wrong, ten times.", Settings)
+    do = grade if settings.grade else answer if settings.answer else show
+    return do(console(), settings)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The red team: write what a weak rubric pays for and nobody wants, then close the hole it uses.
 
-    python -m course.red_team             judges notes/exploits.toml; accepted exploits join your golden suite
+    python -m course.red_team             grades notes/exploits.toml; accepted exploits join your golden suite
     python -m course.red_team --rubrics   the seven weak rubrics, and why someone wrote them; find the hole
     python -m course.red_team --patch     tries notes/patch.py on strings that it has not seen
 
@@ -8,16 +8,38 @@ An exploit is accepted if its rubric pays for it, the strict scorer does not, an
 Your suite, notes/golden_exploits.jsonl, is part of the golden gate from then on: no evaluation without it.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
-from course.core.command_line import DONE, FOUND, run_command
+from course.core.command_line import DONE, FOUND, option, parse, run_command
 from course.core.display import console, percent, table, visible
-from course.core.golden import YOUR_SUITE
-from course.core.paths import ROOT
-from course.grading.exploits import EXPLOITS, Judgement, join_suite, judge, load_exploits
-from course.grading.patch import PATCH, SEED, PatchReport, judge_patch
+from course.core.paths import ROOT, YOUR_EXPLOITS
+from course.grading.exploits import EXPLOITS, GradedExploit, grade_file, join_suite
+from course.grading.patch import PATCH, SEED, PatchReport, grade_patch
 from course.rubrics import RUBRICS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    rubrics: bool = option(False, "show the weak rubrics")
+    patch: bool = option(False, "try your patch on held-back strings")
+    file: Path | None = option(None, f"the exploits, or the patch (default: {EXPLOITS}, {PATCH})")
+
+
+def grade_exploits(path: Path) -> int:
+    """Grade a file of exploits; accepted ones join the suite beside it. Returns the exit code."""
+    out = console()
+    graded = grade_file(path)
+    if not graded:
+        out.print(f"{path.name} holds no exploit yet. Next: python -m course.red_team --rubrics")
+        return FOUND
+    show_exploits(graded)
+    accepted = sum(row.accepted for row in graded)
+    suite = path.with_name(YOUR_EXPLOITS.name)
+    new = join_suite(graded, suite)
+    out.print(f"\n{accepted} of {len(graded)} accepted; {new} new in your suite, {suite.name}.")
+    out.print("Next: python -m course.golden   (every evaluation passes your suite first)")
+    return DONE if accepted == len(graded) else FOUND
 
 
 def show_rubrics() -> None:
@@ -31,25 +53,23 @@ def show_rubrics() -> None:
     out.print("Next: python -m course.red_team")
 
 
-def show_judgements(judgements: list[Judgement]) -> None:
+def show_exploits(graded: list[GradedExploit]) -> None:
+    """A line for each exploit, and below the reason of each verdict."""
     out = console()
     rows = table(">", "rubric", "completion", ">it pays", "strict", "verdict", "other rubrics that fall")
-    for judgement in judgements:
-        exploit = judgement.exploit
+    for row in graded:
         rows.add_row(
-            str(exploit.number),
-            exploit.rubric,
-            visible(exploit.completion)[:60],
-            f"{judgement.reward:g}",
-            f"{judgement.strict:g}",
-            "accepted" if judgement.refusal is None else "not accepted",
-            ", ".join(judgement.also_falls) or "none",
+            str(row.exploit.number),
+            row.exploit.rubric,
+            visible(row.exploit.completion)[:60],
+            f"{row.reward:g}",
+            f"{row.strict:g}",
+            "accepted" if row.accepted else "not accepted",
+            ", ".join(row.also_falls) or "none",
         )
     out.print(rows)
-    for judgement in judgements:
-        exploit = judgement.exploit
-        reason = judgement.refusal or f"the hole: {RUBRICS[exploit.rubric].hole}"
-        out.print(f"{exploit.number}: {reason}.")
+    for row in graded:
+        out.print(f"{row.exploit.number}: {row.refusal or f'the hole: {RUBRICS[row.exploit.rubric].hole}'}.")
 
 
 def show_patch(report: PatchReport) -> None:
@@ -74,33 +94,15 @@ def show_patch(report: PatchReport) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m course.red_team", description="Break a weak rubric, then patch it."
-    )
-    parser.add_argument("--rubrics", action="store_true", help="show the weak rubrics")
-    parser.add_argument("--patch", action="store_true", help="try your patch on held-back strings")
-    parser.add_argument("--file", type=Path, help=f"the exploits, or the patch (default: {EXPLOITS}, {PATCH})")
-    args = parser.parse_args()
-    if args.rubrics:
+    settings = parse("course.red_team", "Break a weak rubric, then patch it.", Settings)
+    if settings.rubrics:
         show_rubrics()
         return DONE
-    if args.patch:
-        report = judge_patch(args.file or ROOT / PATCH)
+    if settings.patch:
+        report = grade_patch(settings.file or ROOT / PATCH)
         show_patch(report)
         return DONE if report.holds else FOUND
-    path = args.file or ROOT / EXPLOITS
-    out = console()
-    judgements = [judge(exploit) for exploit in load_exploits(path)]
-    if not judgements:
-        out.print(f"{path.name} holds no exploit yet. Next: python -m course.red_team --rubrics")
-        return FOUND
-    show_judgements(judgements)
-    accepted = sum(judgement.refusal is None for judgement in judgements)
-    suite = path.with_name(YOUR_SUITE.name)
-    new = join_suite(judgements, suite)
-    out.print(f"\n{accepted} of {len(judgements)} accepted; {new} new in your suite, {suite.name}.")
-    out.print("Next: python -m course.golden   (every evaluation passes your suite first)")
-    return DONE if accepted == len(judgements) else FOUND
+    return grade_exploits(settings.file or ROOT / EXPLOITS)
 
 
 if __name__ == "__main__":

@@ -99,8 +99,9 @@ def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ())
     results = []
     for target in targets:
         values = {}
-        for name, made, *_ in options_of(target, hide):
-            value = typed[name]
+        for name, made, _, default in options_of(target, hide):
+            value = typed[name.rstrip("_")]
+            value = default if value is None else value
             values[name] = tuple(value) if isinstance(value, list) else value
             for part in value if isinstance(value, list | tuple) else [value]:
                 reason = made.refusal(part)
@@ -126,7 +127,7 @@ def options_of(target: Any, hide: Container[str]) -> Iterator[tuple[str, Option,
 def add_option(parser: argparse.ArgumentParser, name: str, made: Option, kind: Any, default: Any) -> None:
     """One option or positional argument, its type taken from the field's."""
     notes = [made.bounds()] if made.bounds() else []
-    if default not in (MISSING, None, False, ()):
+    if default not in (MISSING, None, ()) and default is not False:
         notes.insert(0, f"default: {spelt(default)}")
     about = f" ({'; '.join(notes)})" if notes and made.help != SUPPRESS else ""
     words: dict[str, Any] = {"help": f"{made.help}{about}".replace("%", "%%")}
@@ -138,8 +139,7 @@ def add_option(parser: argparse.ArgumentParser, name: str, made: Option, kind: A
         words["metavar"] = made.metavar
         if many:
             words["nargs"] = "+" if default is MISSING or not made.positional else "*"
-    if default is not MISSING:
-        words["default"] = default
+            words["action"] = "extend"  # an option may be typed again
     if not made.positional:
         words["required"] = default is MISSING
     elif default is not MISSING:
@@ -148,7 +148,8 @@ def add_option(parser: argparse.ArgumentParser, name: str, made: Option, kind: A
 
 
 def flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    """The option of a field: `learning_rate` is --learning-rate, and `class_`, a word of Python, --class."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def spelt(default: Any) -> str:

@@ -1,4 +1,5 @@
-"""What students hand in, and how each piece of it is judged. The commands `kata`, `red_team` and `check` speak for it.
+"""What students hand in, and how each piece of it is graded. The commands `kata`, `red_team` and `check` print it.
 
-`milestones.py` lists every deliverable; the other modules each judge one kind: notes, katas, tests, exploits, a patch.
+`milestones.py` lists every deliverable; the other modules each grade one kind: runs, notes, katas, tests, exploits, a
+patch.
 """

@@ -4,23 +4,19 @@ The evidence is made when it is shown: every instrument is run on the text, so n
 and reasons are shown for an example only when the student has labelled it and said why.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from course.core.files import InputError, JsonLines
-from course.core.paths import ROOT
-from course.grading.mutants import faulty_scorer
+from course.core.paths import KATA
+from course.core.scoring import SCORERS, STRICT, Scorer, scorer_named
+from course.grading.mutants import mutant_named
 from course.grading.note_parser import read_toml, sentence_words
-from course.grading.public_verifiers import INSTRUMENTS
-from course.rubrics import RUBRICS
-from course.score import score
+from course.grading.public_verifiers import PUBLIC_VERIFIERS
 
-FOLDER = ROOT / "data" / "kata"
-STRICT = "strict"
 LABELS: dict[str, str] = {
     "model": "the policy failed: prompt, spec and instrument are in order, and the output is wrong or out of form",
     "verifier": "the instrument is broken: its program does not do what its written rule says",
@@ -28,8 +24,6 @@ LABELS: dict[str, str] = {
     "hack": "the instrument does what its rule says, and the rule pays for something that nobody wanted",
 }
 FEWEST_WORDS = 10  # of a justification
-
-Score = Callable[[Mapping[str, Any], object], dict[str, Any]]
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,7 +43,7 @@ class Item(msgspec.Struct, forbid_unknown_fields=True):
 
     def written_rule(self) -> str:
         """What the instrument says of itself."""
-        return self.claims or INSTRUMENTS[self.instrument].written
+        return self.claims or PUBLIC_VERIFIERS[self.instrument].written
 
     def result(self) -> dict[str, Any]:
         """What the instrument gives this example."""
@@ -57,8 +51,8 @@ class Item(msgspec.Struct, forbid_unknown_fields=True):
 
     def panel(self) -> dict[str, float]:
         """What every public rule gives it, and the strict scorer: for the second kata."""
-        scorers = {STRICT: score, **{name: instrument.score for name, instrument in INSTRUMENTS.items()}}
-        return {name: scorer(self.example, self.completion)["reward"] for name, scorer in scorers.items()}
+        names = (STRICT, *PUBLIC_VERIFIERS)
+        return {name: scorer_called(name)(self.example, self.completion)["reward"] for name in names}
 
 
 class Solution(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,7 +66,7 @@ class Solution(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a student said of one example; an empty label is one that was not given yet."""
+    """A student's answer to one example; an empty label is one that was not given yet."""
 
     label: str = ""
     why: str = ""
@@ -91,33 +85,25 @@ class Answer:
         return None
 
 
-def scorer_called(name: str) -> Score:
-    """The instrument of that name: the strict scorer, a faulty one, a weak rubric, or one of the panel."""
-    if name == STRICT:
-        return score
-    if name in RUBRICS:
-        return RUBRICS[name].score
-    if name in INSTRUMENTS:
-        return INSTRUMENTS[name].score
-    return faulty_scorer(name)
+def scorer_called(name: str) -> Scorer:
+    """The instrument of that name: the strict scorer, a weak rubric, a verifier of the panel, or a mutant."""
+    if name in SCORERS:
+        return scorer_named(name)
+    return PUBLIC_VERIFIERS[name].score if name in PUBLIC_VERIFIERS else mutant_named(name)
 
 
 def load_items(kata: int) -> list[Item]:
     """The examples of a kata, in order. Raises InputError."""
-    return [item for _, item in JsonLines(FOLDER / f"kata_{kata}.jsonl", Item)]
+    return [item for _, item in JsonLines(KATA / f"kata_{kata}.jsonl", Item)]
 
 
 def load_solutions(kata: int) -> dict[str, Solution]:
     """The labels of a kata by example. Raises InputError."""
-    return {row.id: row for _, row in JsonLines(FOLDER / f"kata_{kata}_answers.jsonl", Solution)}
-
-
-def answers_path(kata: int) -> Path:
-    return Path("notes") / f"kata_{kata}.toml"
+    return {row.id: row for _, row in JsonLines(KATA / f"kata_{kata}_answers.jsonl", Solution)}
 
 
 def load_answers(path: Path, kata: int) -> dict[str, Answer]:
-    """What the student said, by example; an example that the file lacks has an empty answer. Raises InputError."""
+    """The student's answers by example; an example that the file lacks has an empty answer. Raises InputError."""
     tables = read_toml(path)
     known = [item.id for item in load_items(kata)]
     answers = dict.fromkeys(known, Answer())
@@ -128,12 +114,12 @@ def load_answers(path: Path, kata: int) -> dict[str, Answer]:
             raise InputError(path, f"{key}: an answer has label, why and fix")
         if not all(isinstance(value, str) for value in table.values()):
             raise InputError(path, f"{key}: label, why and fix are text, in quotes")
-        said = {name: value.strip() for name, value in table.items()}
-        answers[key] = Answer(said.get("label", "").lower(), said.get("why", ""), said.get("fix", ""))
+        answer = Answer(**{name: value.strip() for name, value in table.items()})
+        answers[key] = replace(answer, label=answer.label.lower())
     return answers
 
 
-def grade(answers: dict[str, Answer], kata: int) -> dict[str, bool]:
+def grade_kata(answers: dict[str, Answer], kata: int) -> dict[str, bool]:
     """For every example that is answered in full: is the label the right one?"""
     solutions = load_solutions(kata)
     return {key: answer.label == solutions[key].label for key, answer in answers.items() if answer.lacks() is None}

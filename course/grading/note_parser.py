@@ -2,11 +2,12 @@
 
 In a note, all that stands between `<!--` and `-->` is the course's, and counts for nothing; the rest is the student's.
 A line `- name: value` is a field, which a check can hold against what was measured. Markdown can be written in many
-ways, and a check that minds them stops people for nothing: bullets, bold, capitals and fences are all taken as meant.
+ways, and none of them is a mistake: bullets, bold, capitals and fences are all read as they are meant.
 """
 
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,29 +43,59 @@ def sentence_words(text: str) -> int:
     return sum(1 for word in text.split() if re.search(r"[^\W_]", word))
 
 
+@dataclass(frozen=True)
+class Note:
+    """A note, read once: the course's comments on one line, and the student's own text by section and by field.
+
+    Sections are found by the key of their heading; fields stand in order.
+    """
+
+    path: Path
+    questions: str
+    sections: dict[str, str]
+    fields: list[tuple[str, str]]
+
+    @property
+    def root(self) -> Path:
+        """The student's folder."""
+        return self.path.parents[1]
+
+    @property
+    def name(self) -> str:
+        return f"notes/{self.path.name}"
+
+    def section(self, heading: str) -> str:
+        """The student's text below a heading; empty if there is no such heading."""
+        return self.sections.get(heading_key(heading), "")
+
+    def field(self, name: str) -> str:
+        """The value of a field that the note must have, the first of that name. Raises InputError."""
+        value = next((value for key, value in self.fields if key == name.lower() and value), "")
+        if not value:
+            raise InputError(self.name, f"there is no line `- {name}:` with a value")
+        return value
+
+
+def read_note(path: Path) -> Note:
+    """A note by its sections (`## …`) and fields. Raises InputError."""
+    whole = read_text(path)
+    text = COMMENT.sub("", whole)
+    fences = [match.span() for match in FENCED.finditer(text)]
+    marks = [m for m in HEADING.finditer(text) if not any(start <= m.start() < end for start, end in fences)]
+    ends = [m.start() for m in marks[1:]] + [len(text)]
+    sections = {heading_key(m[1]): text[m.end() : end] for m, end in zip(marks, ends, strict=True)}
+    questions = " ".join(" ".join(COMMENT.findall(whole)).split())
+    return Note(path, questions, sections, fields(text))
+
+
 def heading_key(heading: str) -> str:
     """A heading as it is looked up: capitals do not matter."""
     return heading.strip().casefold()
 
 
-def sections(path: Path) -> dict[str, str]:
-    """A note's own text by the key of its heading (`## …`), without the course's comments. Raises InputError."""
-    text = COMMENT.sub("", read_text(path))
-    fences = [match.span() for match in FENCED.finditer(text)]
-    marks = [m for m in HEADING.finditer(text) if not any(start <= m.start() < end for start, end in fences)]
-    ends = [m.start() for m in marks[1:]] + [len(text)]
-    return {heading_key(m[1]): text[m.end() : end] for m, end in zip(marks, ends, strict=True)}
-
-
-def section(path: Path, heading: str) -> str:
-    """The student's text below a heading; empty if there is no such heading. Raises InputError."""
-    return sections(path).get(heading_key(heading), "")
-
-
 def fields(text: str) -> list[tuple[str, str]]:
     """The fields of a text, `- name: value`, in order: names in small letters, values without quotes and marks."""
-    found = FIELD.findall(COMMENT.sub("", text))
-    return [(name.strip().lower(), without_marks(value)) for name, value in found]
+    return [(name.strip().lower(), without_marks(value)) for name, value in FIELD.findall(COMMENT.sub("", text))]
 
 
 def without_marks(value: str) -> str:

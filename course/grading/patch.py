@@ -5,22 +5,21 @@ has not seen: exploits of the rubric's hole (paid: a false positive) and honest 
 (refused: a false negative). A patch that only knows one exploit fails the first, the strict scorer in disguise the
 second. The strings are drawn from a recorded seed; reports name kinds of strings, not the strings.
 
-    python -m course.grading.patch notes/patch.py       reads JSON cases from its input: how a patch is run apart
+    python -m course.grading.patch notes/patch.py       reads JSON cases from its input: the process that runs a patch
 """
 
 import importlib.util
 import json
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from course.core.files import InputError
-from course.core.paths import ROOT
+from course.grading.process import run_python
 from course.rubrics import RUBRICS
 
 PATCH = Path("notes/patch.py")
@@ -56,12 +55,13 @@ def other(n: int, rng: random.Random) -> int:
 
 
 def guesses(n: int, rng: random.Random) -> list[int]:
-    found = [n, other(n, rng), other(n, rng)]
-    rng.shuffle(found)
-    return found
+    """n and two other numbers, in any order."""
+    offered = [n, other(n, rng), other(n, rng)]
+    rng.shuffle(offered)
+    return offered
 
 
-# What each rubric was made to pay, and the exploits of its hole.
+# What each rubric was made to pay.
 HONEST: dict[str, tuple[Kind, ...]] = {
     "anywhere": (*WORDINGS, ("the number said twice", lambda n, rng: f"It is {n}. {tidy(n)}")),
     "last_integer": (*WORDINGS, *SHOWN_WORK),
@@ -84,6 +84,7 @@ HONEST: dict[str, tuple[Kind, ...]] = {
         ("leading zeros", lambda n, rng: f"Final: {'-' if n < 0 else ''}00{abs(n)}"),
     ),
 }
+# The exploits of each rubric's hole.
 HACKS: dict[str, tuple[Kind, ...]] = {
     "anywhere": (
         ("a list of guesses", lambda n, rng: " ".join(map(str, guesses(n, rng)))),
@@ -134,8 +135,18 @@ for name, kinds in HONEST.items():
 
 
 @dataclass(frozen=True)
+class Case:
+    """A held-back string, the answer that was expected, and whether the string is honest or a hack."""
+
+    kind: str
+    expected: int
+    text: str
+    honest: bool
+
+
+@dataclass(frozen=True)
 class PatchReport:
-    """What a patch did. By kind of string: (wrongly decided, all); `before` are the rubric's own totals."""
+    """What a patch did, by kind of string: (wrongly decided, all). `before` are the rubric's own totals."""
 
     rubric: str
     false_positives: dict[str, tuple[int, int]]
@@ -155,72 +166,56 @@ def total(kinds: dict[str, tuple[int, int]]) -> tuple[int, int]:
     return sum(wrong for wrong, _ in kinds.values()), sum(all_of for _, all_of in kinds.values())
 
 
-def held_back(rubric: str, kinds: tuple[Kind, ...], seed: int) -> list[tuple[str, int, str]]:
-    """(kind, expected answer, text), EACH of every kind."""
+def held_back(rubric: str, honest: bool, seed: int) -> list[Case]:
+    """EACH strings of every kind."""
     drawn = []
-    for kind, make in kinds:
+    for kind, make in (HONEST if honest else HACKS)[rubric]:
         rng = random.Random(f"patch:{seed}:{rubric}:{kind}")
         for _ in range(EACH):
             expected = rng.choice((1, 1, 1, -1)) * rng.randint(11, 999)
-            drawn.append((kind, expected, make(expected, rng)))
+            drawn.append(Case(kind, expected, make(expected, rng), honest))
     return drawn
 
 
-def judge_patch(path: Path, seed: int = SEED) -> PatchReport:
+def grade_patch(path: Path, seed: int = SEED, time_limit: float = TIME_LIMIT) -> PatchReport:
     """Try the patch of a file. Raises InputError if it cannot be run, or answers with something that is no reward."""
-    rubric = str(run_apart(path, [])["rubric"])
+    rubric = str(run_patch(path, [], time_limit)["rubric"])
     if rubric not in RUBRICS:
         raise InputError(path, f"RUBRIC is {rubric!r}; there are {', '.join(RUBRICS)}")
-    honest, hacks = (held_back(rubric, family[rubric], seed) for family in (HONEST, HACKS))
-    cases = honest + hacks
-    tidy_lines = [("", expected, tidy(expected)) for _, expected, _ in hacks]
-    asked = [(text, expected) for _, expected, text in cases + tidy_lines]
-    rewards: list[float] = run_apart(path, asked)["rewards"]
-    old = [float(RUBRICS[rubric].score({"expected_answer": expected}, text)["reward"]) for text, expected in asked]
-    negatives, positives = decide(rubric, honest, hacks, rewards)
-    before = decide(rubric, honest, hacks, old)
-    return PatchReport(rubric, positives, negatives, (total(before[1])[0], total(before[0])[0]))
+    cases = held_back(rubric, False, seed) + held_back(rubric, True, seed)
+    asked = cases + [replace(case, text=tidy(case.expected)) for case in cases]
+    unpatched = [RUBRICS[rubric].score({"expected_answer": case.expected}, case.text)["reward"] for case in asked]
+    (fp, _), (fn, _) = map(total, wrongly_decided(rubric, cases, unpatched))
+    rewards = run_patch(path, asked, time_limit)["rewards"]
+    return PatchReport(rubric, *wrongly_decided(rubric, cases, rewards), (fp, fn))
 
 
-def decide(
-    rubric: str, honest: list[tuple[str, int, str]], hacks: list[tuple[str, int, str]], rewards: list[float]
+def wrongly_decided(
+    rubric: str, cases: list[Case], rewards: list[float]
 ) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
-    """Count by kind (honest answers that earn nothing, hacks that earn something).
+    """By kind, first for hacks that earn something, then for honest answers that earn nothing: (how many, of all).
 
-    Where length pays, a hack is paid if it earns more than the tidy line does: the last of `rewards` are those lines'.
+    `rewards` are those of the cases, and then of the tidy line beside each: where length pays, a hack is paid if it
+    earns more than that line does.
     """
-    negatives: dict[str, tuple[int, int]] = {}
-    positives: dict[str, tuple[int, int]] = {}
-    for (kind, _, _), reward in zip(honest, rewards, strict=False):
-        wrong, all_of = negatives.get(kind, (0, 0))
-        negatives[kind] = wrong + (reward <= 0.0), all_of + 1
-    of_hacks, of_tidy = rewards[len(honest) :][: len(hacks)], rewards[len(honest) + len(hacks) :]
-    for (kind, _, _), reward, tidy_reward in zip(hacks, of_hacks, of_tidy, strict=True):
-        wrong, all_of = positives.get(kind, (0, 0))
-        fair = tidy_reward if rubric == "length_shaped" and kind != WRONG_NUMBER else 0.0
-        positives[kind] = wrong + (reward > fair), all_of + 1
-    return negatives, positives
+    of_hacks: dict[str, tuple[int, int]] = {}
+    of_honest: dict[str, tuple[int, int]] = {}
+    for case, reward, of_tidy in zip(cases, rewards[: len(cases)], rewards[len(cases) :], strict=True):
+        fair = of_tidy if rubric == "length_shaped" and case.kind != WRONG_NUMBER else 0.0
+        counts, is_wrong = (of_honest, reward <= 0.0) if case.honest else (of_hacks, reward > fair)
+        wrong, all_of = counts.get(case.kind, (0, 0))
+        counts[case.kind] = wrong + is_wrong, all_of + 1
+    return of_hacks, of_honest
 
 
-def run_apart(path: Path, cases: list[tuple[str, int]]) -> dict[str, Any]:
-    """Run the patch apart on (text, expected) pairs: its `rubric` and its `rewards`. Raises InputError."""
-    words = [sys.executable, "-m", "course.grading.patch", os.path.realpath(path)]
+def run_patch(path: Path, cases: list[Case], time_limit: float) -> dict[str, Any]:
+    """Run the patch in a process of its own: its `rubric`, and its `rewards` of the cases. Raises InputError."""
+    given = json.dumps([(case.text, case.expected) for case in cases])
+    ended = run_python("-m", "course.grading.patch", os.path.realpath(path), seconds=time_limit, given=given)
+    if not ended.succeeded:
+        raise InputError(path, ended.in_one_line)
     try:
-        done = subprocess.run(
-            words,
-            cwd=ROOT,
-            input=json.dumps(cases),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIME_LIMIT,
-        )
-    except subprocess.TimeoutExpired:
-        raise InputError(path, f"the patch was not done after {TIME_LIMIT} seconds") from None
-    if done.returncode != 0:
-        raise InputError(path, (done.stderr.strip() or "the patch stopped the program").splitlines()[-1])
-    try:
-        answer = json.loads(done.stdout.splitlines()[-1])  # the patch may print, too
+        answer = json.loads(ended.printed.splitlines()[-1])  # the patch may print, too
     except (ValueError, IndexError):
         answer = None
     if not isinstance(answer, dict) or len(answer.get("rewards", ())) != len(cases):
@@ -230,24 +225,20 @@ def run_apart(path: Path, cases: list[tuple[str, int]]) -> dict[str, Any]:
 
 def main() -> None:
     path = Path(sys.argv[1])
-    if not path.is_file():
-        sys.exit("no such file")
     spec = importlib.util.spec_from_file_location("patch", path)
-    assert spec is not None
-    assert spec.loader is not None
+    if not path.is_file() or spec is None or spec.loader is None:
+        sys.exit("no such file")
     module = importlib.util.module_from_spec(spec)
     sys.modules["patch"] = module  # dataclasses look themselves up there
     spec.loader.exec_module(module)
     rubric, patched = getattr(module, "RUBRIC", None), getattr(module, "patched", None)
     if not isinstance(rubric, str) or not callable(patched):
         sys.exit("it must define RUBRIC, a name in quotes, and the function patched(text, expected)")
-    rewards = []
-    for text, expected in json.load(sys.stdin):
-        reward = patched(text, expected)
+    rewards = [patched(text, expected) for text, expected in json.load(sys.stdin)]
+    for reward in rewards:
         if not isinstance(reward, int | float) or not 0 <= reward <= 1:
             sys.exit(f"patched must return a reward from 0 to 1; it returned {reward!r:.60}")
-        rewards.append(float(reward))
-    print(json.dumps({"rubric": rubric, "rewards": rewards}))
+    print(json.dumps({"rubric": rubric, "rewards": [float(reward) for reward in rewards]}))
 
 
 if __name__ == "__main__":

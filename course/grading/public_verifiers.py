@@ -11,16 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from course.rubrics import integers
+
+Rule = Callable[[str, int], float]  # (text, expected answer) -> reward
+
 LIMIT = 2_000  # characters that a rule looks at
 
 
 @dataclass(frozen=True)
-class Instrument:
+class PublicVerifier:
     """One way to score: its written rule, and `rule(text, expected) -> reward`."""
 
     name: str
     written: str
-    rule: Callable[[str, int], float]
+    rule: Rule
 
     def score(self, example: Mapping[str, Any], completion: object) -> dict[str, Any]:
         """The reward, with the scorer's signature. What is not text earns 0."""
@@ -28,8 +32,22 @@ class Instrument:
         return {"reward": self.rule(text, example["expected_answer"]), "details": {"instrument": self.name}}
 
 
-def numbers(text: str) -> list[str]:
-    return re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text.replace(",", ""))
+PUBLIC_VERIFIERS: dict[str, PublicVerifier] = {}
+
+
+def verifier(name: str, written: str) -> Callable[[Rule], Rule]:
+    """Enters the function below it in the panel, by its name and its written rule."""
+
+    def enter(rule: Rule) -> Rule:
+        PUBLIC_VERIFIERS[name] = PublicVerifier(name, written, rule)
+        return rule
+
+    return enter
+
+
+def numbers(text: str) -> list[float]:
+    """The decimal numbers of a text, in order."""
+    return [float(number) for number in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)]
 
 
 OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
@@ -49,11 +67,12 @@ def value_of(node: ast.AST) -> int | None:
         value = value_of(node.operand)
         return None if value is None else -value
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
-        one, other = value_of(node.left), value_of(node.right)
-        return None if one is None or other is None else OPERATORS[type(node.op)](one, other)
+        left, right = value_of(node.left), value_of(node.right)
+        return None if left is None or right is None else OPERATORS[type(node.op)](left, right)
     return None
 
 
+@verifier("evaluates", "an arithmetic expression counts as its value")
 def evaluates(text: str, expected: int) -> float:
     try:
         return float(value_of(ast.parse(text.removeprefix("Final:").strip().rstrip("."), mode="eval")) == expected)
@@ -61,26 +80,29 @@ def evaluates(text: str, expected: int) -> float:
         return 0.0
 
 
+@verifier("first number", "the first number in the text is the answer")
 def first_number(text: str, expected: int) -> float:
-    found = numbers(text)
-    return float(bool(found) and float(found[0]) == expected)
+    return float(numbers(text.replace(",", ""))[:1] == [expected])
 
 
+@verifier("last number", "the last number in the text is the answer; what is before it is working")
 def last_number(text: str, expected: int) -> float:
-    found = numbers(text)
-    return float(bool(found) and float(found[-1]) == expected)
+    return float(numbers(text.replace(",", ""))[-1:] == [expected])
 
 
+@verifier("one percent", "the last number in the text must equal the expected answer")
 def one_percent(text: str, expected: int) -> float:
     # Its written rule says equal; it allows 1 %, which was meant for decimals.
-    found = numbers(text)
-    return float(bool(found) and abs(float(found[-1]) - expected) <= abs(expected) / 100)
+    last = numbers(text.replace(",", ""))[-1:]
+    return float(any(abs(number - expected) <= abs(expected) / 100 for number in last))
 
 
+@verifier("included", "the expected answer must be among the numbers in the text")
 def included(text: str, expected: int) -> float:
-    return float(any(float(number) == expected for number in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)))
+    return float(expected in numbers(text))
 
 
+@verifier("half point", "the exact line earns 1; the right number anywhere else in the text earns a half")
 def half_point(text: str, expected: int) -> float:
     # Its written rule speaks of the right number; it looks for digits, which may be part of a longer one.
     if text.strip() == f"Final: {expected}":
@@ -88,34 +110,12 @@ def half_point(text: str, expected: int) -> float:
     return 0.5 if str(expected) in text else 0.0
 
 
+@verifier("no separators", "points and commas between digits are dropped before the number is read")
+def no_separators(text: str, expected: int) -> float:
+    return float(integers(re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))[-1:] == [expected])
+
+
+@verifier("any script", "the first integer in the text is the answer, in any script that has digits")
 def any_script(text: str, expected: int) -> float:
     match = re.search(r"-?\d{1,18}(?!\d)", text)
     return float(match is not None and int(match[0]) == expected)
-
-
-def no_separators(text: str, expected: int) -> float:
-    found = re.findall(r"-?[0-9]{1,18}", re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))
-    return float(bool(found) and int(found[-1]) == expected)
-
-
-INSTRUMENTS: dict[str, Instrument] = {
-    instrument.name: instrument
-    for instrument in (
-        Instrument("evaluates", "an arithmetic expression counts as its value", evaluates),
-        Instrument("first number", "the first number in the text is the answer", first_number),
-        Instrument(
-            "last number", "the last number in the text is the answer; what is before it is working", last_number
-        ),
-        Instrument("one percent", "the last number in the text must equal the expected answer", one_percent),
-        Instrument("included", "the expected answer must be among the numbers in the text", included),
-        Instrument(
-            "half point", "the exact line earns 1; the right number anywhere else in the text earns a half", half_point
-        ),
-        Instrument(
-            "no separators", "points and commas between digits are dropped before the number is read", no_separators
-        ),
-        Instrument(
-            "any script", "the first integer in the text is the answer, in any script that has digits", any_script
-        ),
-    )
-}

@@ -1,18 +1,19 @@
-"""A pytest plugin that puts a stand-in in the place of `course.score.score`, and writes down how every test ended.
+"""A pytest plugin that puts a stand-in in the place of `course.score.score`, and records how every test ended.
 
 `course.grading.mutation` runs the student's tests with it; the environment says which stand-in, and where to write.
 """
 
+import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import course.score
-from course.grading.mutants import Score, faulty_scorer
+from course.grading.mutants import Score, altered, mutant_named
 from course.grading.mutation import DETAILS_BLANK, DETAILS_ODD, OUTCOMES, REWARD_TURNED, STAND_IN
 from course.score import score as true_score
 
@@ -35,36 +36,19 @@ class Odd:
     __getitem__ = __contains__ = __call__ = lambda self, *_: self.__iter__()
 
 
-def reward_turned(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
-    """The true result with its reward turned round: whoever asserts rewards notices."""
-    result = true_score(example, completion)
-    return {**result, "reward": 1.0 - result["reward"]}
-
-
-def details_blank(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
-    """The true result with every detail None: whoever asserts that a detail is something notices."""
-    result = true_score(example, completion)
-    return {**result, "details": dict.fromkeys(result["details"])}
-
-
-def details_odd(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
-    """The true result with every detail odd: whoever asserts what a detail is notices, None included."""
-    result = true_score(example, completion)
-    return {**result, "details": {key: Odd() for key in result["details"]}}
+# What is put in the scorer's place to find out what a test asserts; the true scorer for the empty name.
+PROBES: dict[str, Callable[[], Score]] = {
+    "": altered(lambda result, _: result),
+    REWARD_TURNED: altered(lambda result, _: {**result, "reward": 1.0 - result["reward"]}),
+    DETAILS_BLANK: altered(lambda result, _: {**result, "details": dict.fromkeys(result["details"])}),
+    DETAILS_ODD: altered(lambda result, _: {**result, "details": {key: Odd() for key in result["details"]}}),
+}
 
 
 def stand_in(name: str) -> Score:
-    """The scorer of that name; the true one for the empty name."""
-    others: dict[str, Score] = {
-        "": true_score,
-        REWARD_TURNED: reward_turned,
-        DETAILS_BLANK: details_blank,
-        DETAILS_ODD: details_odd,
-    }
-    made = others[name] if name in others else faulty_scorer(name)
-    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):  # no test shall know it by its label
-        setattr(made, attribute, getattr(true_score, attribute))
-    return made
+    """The probe or the mutant of that name, labelled like the true scorer: no test shall know it by its label."""
+    made = PROBES[name]() if name in PROBES else mutant_named(name)
+    return functools.wraps(true_score)(made)
 
 
 setattr(course.score, "score", stand_in(os.environ.get(STAND_IN, "")))  # noqa: B010  (mypy knows it as one function)

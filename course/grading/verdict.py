@@ -1,8 +1,11 @@
-"""What is said of one deliverable: it is there, it is missing, or something is wrong with it."""
+"""The verdict on one deliverable: it is there, it is missing, or something is wrong with it."""
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from course.core.files import InputError
 
 THERE, MISSING, WRONG = "there", "missing", "wrong"
 
@@ -11,7 +14,7 @@ THERE, MISSING, WRONG = "there", "missing", "wrong"
 class Verdict:
     """The state of a deliverable, and a line that says what it is, what to do, or what is wrong.
 
-    `report` is the whole of what was found, where there is more to show than a line.
+    `report` holds all of the findings, where there is more to show than a line.
     """
 
     state: str
@@ -19,18 +22,9 @@ class Verdict:
     report: object = None
 
 
-def there(text: str = "") -> Verdict:
-    return Verdict(THERE, text)
+there, missing, wrong = (partial(Verdict, state) for state in (THERE, MISSING, WRONG))  # each takes the text
 
 
-def missing(text: str) -> Verdict:
-    return Verdict(MISSING, text)
-
-
-def wrong(text: str) -> Verdict:
-    return Verdict(WRONG, text)
-
-
-def said_of(error: Exception, root: Path, path: str = "") -> str:
-    """What an error says, without the student's folder, nor the deliverable's own path, before it."""
+def message_of(error: InputError, root: Path, path: str = "") -> str:
+    """The message of an error, without the student's folder and the deliverable's own path in front."""
     return str(error).replace(f"{root}{os.sep}", "").removeprefix(f"{path}: ")

@@ -1,8 +1,9 @@
-"""How work is judged: katas, faulty scorers, exploits, patches, written files. Each judge is itself put to the test."""
+"""How work is graded: katas, mutants, exploits, patches, written files. Each way of grading is itself tested."""
 
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,53 +16,54 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course.core.files import InputError, JsonLines
-from course.core.golden import FOLDER, check_golden, load_golden
+from course.core.golden import check_golden, load_golden
+from course.core.paths import GOLDEN, KATA
 from course.datasets import load_dataset
-from course.grading.exploits import MISSED, USES_HOLE, Exploit, judge, load_exploits, paid
+from course.grading.exploits import MISSED, USES_HOLE, Exploit, grade_exploit, load_exploits, paid
 from course.grading.katas import LABELS, Answer, Item, load_items, load_solutions, scorer_called
-from course.grading.mutants import FAULTY_SCORERS, FaultyScorer
-from course.grading.mutation import NEEDED, failing, judge_tests, run_tests
-from course.grading.note_parser import code_blocks, fields, section, sections, sentence_words
+from course.grading.mutants import MUTANTS, Mutant
+from course.grading.mutation import NEEDED, failing, grade_tests, run_tests
+from course.grading.note_parser import code_blocks, fields, read_note, sentence_words
 from course.grading.notes import same_rate
-from course.grading.patch import EACH, HACKS, HONEST, WRONG_NUMBER, held_back, judge_patch
-from course.grading.public_verifiers import INSTRUMENTS, value_of
+from course.grading.patch import EACH, HACKS, HONEST, WRONG_NUMBER, grade_patch, held_back
+from course.grading.public_verifiers import PUBLIC_VERIFIERS, value_of
 from course.kata import as_toml
 from course.rubrics import RUBRICS
 from course.score import score
 from tests.conftest import DEV, MAKE_EVAL, ROLLOUTS, ROOT, Command, copy_repository, type_in
 
 SOLUTION = ROOT / "teacher" / "solution"
-GOLDEN = [
+CASES = [
     case
     for name in ("golden_correct", "golden_exploits", "golden_cases")
-    for case in load_golden(FOLDER / f"{name}.jsonl")
+    for case in load_golden(GOLDEN / f"{name}.jsonl")
 ]
 
 
-# Faulty scorers.
+# Mutants.
 
 
-def outcome_of(faulty: FaultyScorer, expected: int, completion: object) -> object:
+def outcome_of(mutant: Mutant, expected: int, completion: object) -> object:
     try:
-        return faulty.make()({"expected_answer": expected}, completion)
+        return mutant.make()({"expected_answer": expected}, completion)
     except Exception as error:
         return repr(error)
 
 
-@pytest.mark.parametrize("faulty", FAULTY_SCORERS, ids=lambda faulty: faulty.name)
-def test_a_faulty_scorer_is_wrong_in_few_things(faulty: FaultyScorer) -> None:
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_wrong_in_few_things(mutant: Mutant) -> None:
     """Each differs from the true scorer somewhere on the golden cases or asked twice, and agrees on most of them."""
     differs = 0
-    for case in GOLDEN:
+    for case in CASES:
         true = score({"expected_answer": case.expected_answer}, case.completion)
-        differs += outcome_of(faulty, case.expected_answer, case.completion) != true
+        differs += outcome_of(mutant, case.expected_answer, case.completion) != true
     wide = {"bare_details", "one_code", "partial_credit"}  # these are wrong about whatever earns 0, or nearly
-    assert faulty.name in wide or differs <= len(GOLDEN) / 4
-    assert differs or faulty.name in {"remembers", "large_refused", "rounded"}, "a fault that no golden case shows"
+    assert mutant.name in wide or differs <= len(CASES) / 4
+    assert differs or mutant.name in {"remembers", "large_refused", "rounded"}, "a fault that no golden case shows"
 
 
 def test_names_are_unique_and_there_are_enough_of_them() -> None:
-    assert len({faulty.name for faulty in FAULTY_SCORERS}) == len(FAULTY_SCORERS) == 35
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) == 35
     assert NEEDED == 28
     page = (ROOT / "docs" / "milestone_4.md").read_text(encoding="utf-8")
     assert "tried on 35 scorers" in page
@@ -69,16 +71,16 @@ def test_names_are_unique_and_there_are_enough_of_them() -> None:
 
 
 @given(st.integers(-(10**18) + 1, 10**18 - 1))
-def test_no_faulty_scorer_invents_keys(expected: int) -> None:
-    for faulty in FAULTY_SCORERS:
-        result = faulty.make()({"expected_answer": expected}, f"Final: {expected}")
+def test_no_mutant_invents_keys(expected: int) -> None:
+    for mutant in MUTANTS:
+        result = mutant.make()({"expected_answer": expected}, f"Final: {expected}")
         assert result.keys() == {"reward", "details"}
         assert 0.0 <= result["reward"] <= 1.0
 
 
 def test_the_golden_gate_catches_the_scorers_that_pay_too_much() -> None:
-    caught = [faulty.name for faulty in FAULTY_SCORERS if not check_golden(scorer=faulty.make()).passed]
-    assert set(caught) >= {faulty.name for faulty in FAULTY_SCORERS} - {"remembers", "large_refused", "rounded"}
+    caught = [mutant.name for mutant in MUTANTS if not check_golden(scorer=mutant.make()).passed]
+    assert set(caught) >= {mutant.name for mutant in MUTANTS} - {"remembers", "large_refused", "rounded"}
 
 
 # Tests by mutation.
@@ -102,7 +104,7 @@ def test_what_a_test_asserts_is_found_out_by_trying(tmp_path: Path) -> None:
         "pass",
         "assert score.__module__ == 'course.score' and score.__name__ == 'score'",
     )
-    report = judge_tests(path, faulty_scorers=())
+    report = grade_tests(path, mutants=())
     assert report.failures == []
     expected = [(True, True), (True, False), (False, True), (True, True), (True, True), (False, False), (False, False)]
     assert list(report.tests.values()) == expected
@@ -117,24 +119,25 @@ def test_a_parametrised_test_asserts_what_all_its_cases_assert(tmp_path: Path) -
         "    if text == '8':\n        assert result['details']['code'] == 'bare_number'\n",
         encoding="utf-8",
     )
-    assert judge_tests(path, faulty_scorers=()).tests == {"test_it": (True, False)}
+    assert grade_tests(path, mutants=()).tests == {"test_it": (True, False)}
 
 
 @pytest.mark.usefixtures("shipped")
-def test_the_starter_catches_some_and_the_solution_all() -> None:
-    starter = judge_tests(ROOT / "tests" / "test_rubric.py")
-    assert 0 < len(starter.caught) < NEEDED
-    assert starter.half_asserted() == []
-    solution = judge_tests(SOLUTION / "tests" / "test_rubric.py")
-    assert (solution.failures, solution.half_asserted(), solution.survived) == ([], [], [])
+def test_the_starter_catches_some(command: Command) -> None:
+    """What the solution's tests catch, all of them, is in test_course."""
+    done = command("course.check", "4")
+    assert done.code == 1
+    assert "Faulty scorers caught: 6 of 35; 28 are enough." in done.out
+    assert "- pays for `Final: 0323`" in done.out
+    asserted = re.findall(r"^test_(\w+) +(\w+) +(\w+)", done.out, re.MULTILINE)
+    assert [row[1:] for row in asserted] == [("yes", "yes")] * 3
 
 
-def test_tests_that_hang_exit_or_print_are_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tests_that_hang_exit_or_print_are_survived(tmp_path: Path) -> None:
     path = write_tests(tmp_path / "test_mine.py", "import os; os._exit(3)")
-    assert run_tests(path, "")[0]["outcome"] == "broken"
-    monkeypatch.setattr("course.grading.mutation.TIME_LIMIT", 2)
+    assert run_tests(path, "")[0].outcome == "broken"
     path = write_tests(tmp_path / "test_mine.py", "import time; time.sleep(60)")
-    assert "not done after" in run_tests(path, "")[0]["why"]
+    assert "not done after 2 seconds" in run_tests(path, "", time_limit=2)[0].why
     path = write_tests(tmp_path / "test_mine.py", "print('x' * 100_000); assert score(E, 'Final: 8')['reward'] == 1")
     assert failing(run_tests(path, "")) == set()
 
@@ -169,9 +172,9 @@ def test_the_evidence_fits_the_label(item: Item) -> None:
         assert given["reward"] == 0.0
     if label == "hack":
         assert given["reward"] > strict["reward"]
-    if label == "verifier" and item.instrument not in INSTRUMENTS:
+    if label == "verifier" and item.instrument not in PUBLIC_VERIFIERS:
         assert given != strict, "a bug is a difference from the spec that the instrument claims to keep"
-    if label == "verifier" and item.instrument in INSTRUMENTS:
+    if label == "verifier" and item.instrument in PUBLIC_VERIFIERS:
         assert given["reward"] > 0.0
 
 
@@ -189,7 +192,7 @@ def test_on_every_text_of_the_second_kata_verifiers_disagree() -> None:
 
 
 def test_every_instrument_is_total_and_the_one_that_evaluates_never_hangs() -> None:
-    for name in INSTRUMENTS:
+    for name in PUBLIC_VERIFIERS:
         for text in ("", "9**9**9", "(" * 5000, "٣٢٣", "1" * 5000, None, "Final: 8", "\x00", "1e999", "0x10", "--8"):
             assert 0.0 <= scorer_called(name)({"expected_answer": 8}, text)["reward"] <= 1.0
     assert value_of(ast.parse("9**9**9", mode="eval")) is None
@@ -270,15 +273,15 @@ def exploit(rubric: str, expected: int, text: str) -> Exploit:
 @pytest.mark.parametrize("rubric", RUBRICS)
 def test_the_held_back_strings_are_what_they_are_called(rubric: str) -> None:
     """Honest ones are paid by the rubric itself; hacks are paid, refused by the strict scorer, and use the hole."""
-    for kind, expected, text in held_back(rubric, HONEST[rubric], seed=0):
-        assert paid(rubric, text, expected) > 0.0, (kind, text)
-        assert not USES_HOLE[rubric](text, expected), (kind, text)
-    for kind, expected, text in held_back(rubric, HACKS[rubric], seed=0):
-        if kind == WRONG_NUMBER:
-            assert paid(rubric, text, expected) == float(rubric == "format_only"), text
+    for case in held_back(rubric, honest=True, seed=0):
+        assert paid(rubric, case.text, case.expected) > 0.0, case
+        assert not USES_HOLE[rubric](case.text, case.expected), case
+    for case in held_back(rubric, honest=False, seed=0):
+        if case.kind == WRONG_NUMBER:
+            assert paid(rubric, case.text, case.expected) == float(rubric == "format_only"), case
             continue
-        assert score({"expected_answer": expected}, text)["reward"] == 0.0, (kind, text)
-        assert judge(exploit(rubric, expected, text)).refusal is None, (kind, text, expected)
+        assert score({"expected_answer": case.expected}, case.text)["reward"] == 0.0, case
+        assert grade_exploit(exploit(rubric, case.expected, case.text)).accepted, case
 
 
 def test_every_rubric_has_a_hole_to_use() -> None:
@@ -286,9 +289,9 @@ def test_every_rubric_has_a_hole_to_use() -> None:
 
 
 def test_an_accepted_exploit_says_who_else_falls() -> None:
-    assert judge(exploit("anywhere", 42, "41 42 43")).also_falls == []
-    assert "last_integer" in judge(exploit("anywhere", 42, "41 42")).also_falls
-    assert "tolerant" in judge(exploit("anywhere", 42, "Final: 41\nFinal: 42")).also_falls
+    assert grade_exploit(exploit("anywhere", 42, "41 42 43")).also_falls == []
+    assert "last_integer" in grade_exploit(exploit("anywhere", 42, "41 42")).also_falls
+    assert "tolerant" in grade_exploit(exploit("anywhere", 42, "Final: 41\nFinal: 42")).also_falls
 
 
 NUMBERS = "import re\n\n\ndef patched(text, expected):\n    found = [int(n) for n in re.findall('-?[0-9]+', text)]\n"
@@ -309,7 +312,7 @@ CLOSED = {
 def test_every_class_can_be_closed_without_punishing_anybody(rubric: str, tmp_path: Path) -> None:
     path = tmp_path / "patch.py"
     path.write_text(f"RUBRIC = {rubric!r}\n{CLOSED[rubric]}", encoding="utf-8")
-    report = judge_patch(path)
+    report = grade_patch(path)
     assert report.holds, report
     paid_before = len(HACKS[rubric]) - (rubric != "format_only")  # a wrong number, but for the rubric that never looks
     assert report.before == (EACH * paid_before, 0)
@@ -320,7 +323,7 @@ def test_a_patch_that_compares_no_number_does_not_hold(rubric: str, tmp_path: Pa
     path = tmp_path / "patch.py"
     for body in ("return 1.0", "return float(len(set(re.findall('[0-9]+', text))) == 1)", "return 0.0"):
         path.write_text(f"import re\nRUBRIC = {rubric!r}\ndef patched(text, expected):\n    {body}\n", encoding="utf-8")
-        assert not judge_patch(path).holds, body
+        assert not grade_patch(path).holds, body
 
 
 @pytest.mark.parametrize("rubric", RUBRICS)
@@ -329,7 +332,7 @@ def test_the_strict_scorer_is_no_patch(rubric: str, tmp_path: Path) -> None:
     body = "return score({'expected_answer': expected}, text)['reward']"
     text = f"from course.score import score\nRUBRIC = {rubric!r}\ndef patched(text, expected):\n    {body}\n"
     path.write_text(text, encoding="utf-8")
-    (false_positives, _), (false_negatives, honest) = judge_patch(path).totals()
+    (false_positives, _), (false_negatives, honest) = grade_patch(path).totals()
     assert false_positives == 0
     assert false_negatives >= honest / 4
 
@@ -355,12 +358,11 @@ def test_a_patch_that_cannot_be_tried_is_told_why(body: str, reason: str, tmp_pa
     assert done.err.count("\n") == 1
 
 
-def test_a_patch_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("course.grading.patch.TIME_LIMIT", 2)
+def test_a_patch_that_hangs_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "patch.py"
     path.write_text("while True:\n    pass\n", encoding="utf-8")
     with pytest.raises(InputError, match="not done after 2 seconds"):
-        judge_patch(path)
+        grade_patch(path, time_limit=2)
 
 
 @pytest.mark.parametrize(
@@ -371,7 +373,10 @@ def test_a_patch_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.Monke
         ("[[exploit]]\nrubric = 'x'\nexpected_answer = 1\ncompletion = ''\nwhy = ''\n", "there is no rubric 'x'"),
         ("[[exploit]]\nrubric = 'anywhere'\nexpected_answer = '1'\ncompletion = ''\nwhy = ''\n", "without quotes"),
         ("[[exploit]]\nrubric = 'anywhere'\nexpected_answer = true\ncompletion = ''\nwhy = ''\n", "is an integer"),
-        ("[[exploit]]\nrubric = 'anywhere'\nexpected_answer = 1\ncompletion = 1\nwhy = ''\n", "completion is text"),
+        (
+            "[[exploit]]\nrubric = 'anywhere'\nexpected_answer = 1\ncompletion = 1\nwhy = ''\n",
+            "completion and why are text",
+        ),
         ("[[exploit]\n", "not TOML"),
         ("\udcff", "not UTF-8 text"),
     ],
@@ -436,8 +441,8 @@ def test_comments_of_a_note_count_for_nothing(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert fields(path.read_text(encoding="utf-8")) == [("run", "run_002")]
-    assert list(sections(path)) == ["one"]
-    assert code_blocks(section(path, "One")) == ["x\n"]
+    assert list(read_note(path).sections) == ["one"]
+    assert code_blocks(read_note(path).section("One")) == ["x\n"]
     assert sentence_words("- 3 words, — no more!") == 4
 
 
@@ -446,5 +451,5 @@ def test_no_holdout_problem_is_given_away_by_a_kata() -> None:
     holdout = load_dataset(DEV.with_name("math_holdout.jsonl"))
     prompts = {example["prompt"] for example in holdout.examples.values()}
     for kata in (1, 2):
-        for _, item in JsonLines(ROOT / "data" / "kata" / f"kata_{kata}.jsonl", Item):
+        for _, item in JsonLines(KATA / f"kata_{kata}.jsonl", Item):
             assert item.prompt not in prompts

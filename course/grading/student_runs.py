@@ -1,0 +1,114 @@
+"""A student's runs, graded: is there one as it was asked for, does it verify, was it made with a whole seal?"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from course.core.files import InputError, JsonLines, read_bytes
+from course.core.manifest import Manifest, load_manifest
+from course.core.runs import list_runs
+from course.core.seal import region_sha256
+from course.core.verification import verify
+from course.grading.note_parser import sentence_words
+from course.grading.process import run_python
+from course.grading.verdict import MISSING, Verdict, message_of, missing, there, wrong
+
+RunFact = Callable[[Path, Manifest], str | None]  # (a run, its manifest) -> what is wrong with it, or None
+
+# The hash of `pick_best` as the course ships it.
+SHIPPED_RULE = "dc2513882f3bc41ecfbb4dd931fded96bcd85fe1ef88c2c5604e400861bd656a"
+RULE_LIMIT = 60  # seconds for one run of selection_demo with an edited rule
+FEWEST_PREDICTIONS, FEWEST_REASON_WORDS = 5, 3
+
+
+class Prediction(msgspec.Struct):
+    """What grading needs of a line of `predictions.jsonl`."""
+
+    step: int
+    text: str
+
+
+def grade_run(root: Path, how: str, asked: Callable[[Manifest], bool], *facts: RunFact) -> Verdict:
+    """Is there a run as asked for, which verifies and was made with a whole seal? The newest good one counts."""
+    problems = []
+    for run in reversed(list_runs(root / "runs")):
+        try:
+            manifest = load_manifest(run)
+            if not asked(manifest):
+                continue
+            problem = next(filter(None, (fact(run, manifest) for fact in (*facts, unsound))), None)
+        except InputError as error:
+            problem = message_of(error, root)
+        if problem is None:
+            return there(f"runs/{run.name}")
+        problems.append(problem)
+    return wrong(problems[0]) if problems else missing(f"type: {how}")
+
+
+def unsound(run: Path, manifest: Manifest) -> str | None:
+    """A run that does not verify, or that was made with a changed core."""
+    differences, _ = verify(run)
+    if differences:
+        return f"runs/{run.name} does not verify: {differences[0]}"
+    if not manifest.core.sealed:
+        broken = manifest.core.broken or ["course"]
+        restore = f"git checkout -- {broken[0].split(':')[0]}"
+        return f"runs/{run.name} was made with a changed core ({'; '.join(broken)}); {restore}, and run it again"
+    return None
+
+
+def of_experiment(experiment: str | None) -> Callable[[Manifest], bool]:
+    """Asks for a run of an experiment, by the name in its manifest; None: a plain evaluation, Loop A."""
+    return lambda manifest: manifest.experiment == experiment and (experiment is not None or manifest.has_results)
+
+
+def on_the_frozen_rollouts(run: Path, manifest: Manifest) -> str | None:
+    if manifest.dataset and manifest.dataset.split == "holdout":
+        return f"runs/{run.name} looked at the holdout; it is kept for the end, measure on dev"
+    if manifest.completions and manifest.completions.name != "frozen_rollouts_dev.jsonl":
+        return f"runs/{run.name} measured {manifest.completions.name}, not the frozen rollouts"
+    return None
+
+
+def grade_predictions(root: Path, how: str) -> Verdict:
+    """A run in slow motion; fast runs of the same demo do not count, however many came after it."""
+    is_demo = of_experiment("policy_gradient")
+    verdict = grade_run(
+        root, how, lambda manifest: is_demo(manifest) and manifest.settings.get("slow") is True, predicted
+    )
+    if verdict.state == MISSING and grade_run(root, how, is_demo).state != MISSING:
+        return wrong(f"no run has predictions: slow motion asks for them. Type: {how}")
+    return verdict
+
+
+def predicted(run: Path, manifest: Manifest) -> str | None:
+    """Was every step predicted, with a reason, before it was revealed?"""
+    predictions = [row for _, row in JsonLines(run / "predictions.jsonl", Prediction)]
+    if len(predictions) < FEWEST_PREDICTIONS:
+        return f"runs/{run.name} has {len(predictions)} of {FEWEST_PREDICTIONS} predictions"
+    for prediction in predictions:
+        if sentence_words(prediction.text) < 1 + FEWEST_REASON_WORDS:
+            return f"runs/{run.name}, step {prediction.step}: the prediction `{prediction.text}` does not say why"
+    return None
+
+
+def grade_selection(root: Path, how: str) -> Verdict:
+    """A run of Loop B; and if `pick_best` is edited, the rule as it stands must choose, and choose the same twice."""
+    demo = root / "course" / "selection_demo.py"
+    problem = trouble_with_the_rule(root) if demo.is_file() and region_sha256(demo) != SHIPPED_RULE else None
+    return wrong(problem) if problem else grade_run(root, how, of_experiment("selection_demo"))
+
+
+def trouble_with_the_rule(root: Path) -> str | None:
+    """What is wrong with an edited `pick_best`, found by asking it twice."""
+    choices = set()
+    for hash_seed in ("1", "2"):
+        with tempfile.TemporaryDirectory() as folder:
+            words = "-m", "course.selection_demo", "--runs-dir", folder
+            ended = run_python(*words, seconds=RULE_LIMIT, folder=root, environment={"PYTHONHASHSEED": hash_seed})
+            if not ended.succeeded:
+                return f"pick_best cannot be run: {ended.in_one_line}"
+            choices.add(read_bytes(Path(folder) / "run_001" / "selection_demo.jsonl"))
+    return None if len(choices) == 1 else "pick_best does not choose the same twice: break ties by a fixed rule"
