@@ -117,8 +117,8 @@ def print_report(findings: Findings) -> None:
             f"against {percent(free['strict'])} with beta {free['beta']:g}. No rule gives that beta beforehand."
         )
     sentences.append(
-        "The optimum has had all the time there is, and can carry nothing from one prompt to another; the learner has "
-        "had few steps, and can."
+        "The optimum is the limit of learning on each prompt alone. The learner had few steps, but what it learns on "
+        "one prompt carries over to others."
     )
     notice(*sentences)
 

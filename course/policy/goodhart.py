@@ -5,9 +5,9 @@
     python -m course.policy.goodhart --rubric anywhere --seeds 0 1 2
 
 π0 learns twice from a weak rubric, with the same seed: without a leash and with one. The rubric's own reward (the
-*proxy*) and the strict scorer's are measured over the steps and over the distance from π0, and the step is named after
-which they part. Then the unleashed policy is asked again, and every family of completions that the rubric pays and the
-strict scorer refuses is filed as a candidate for the golden exploits: nobody wrote them, the policy found them.
+*proxy*) and the strict scorer's are measured over the steps and over the distance from π0, until they part. At the end
+the unleashed policy is sampled again, and every family of completions that the rubric pays and the strict scorer
+refuses is filed as a candidate for the golden exploits: nobody wrote them, the policy found them.
 
 Goodhart's law is meant in the sense of Gao et al. (2023), whose proxy was a learned reward model.
 """

@@ -108,8 +108,8 @@ def print_report(findings: Findings) -> None:
     notice(
         f"With {percent(most['reward_flip_rate'])} flipped {steps} steps brought {percent(most['strict'])}, with "
         f"{percent(least['reward_flip_rate'])} {percent(least['strict'])}. "
-        "A coin that lies at random delays; it has no side to take.",
-        "Steps are counted to the measurement: between two of them nobody looked.",
+        "Random flips slow learning down; they favour no answer over another.",
+        "A crossing is the first measurement at or above the rate; between two measurements nothing is known.",
     )
 
 

@@ -9,10 +9,10 @@ strict pass@1 is estimated from them in two ways and held against fresh samples:
 - *as they are*: the snapshot's own pass rate, which cannot change;
 - *reweighted*: each frozen completion counts by how much likelier it has become, π(completion) / π0(completion)
   (importance sampling, self-normalised for each prompt). Its *effective samples*, (Σw)² / Σw² (Kish 1965), say how many
-  of the sixteen still speak.
+  of the sixteen still count.
 
-And the failures: how much of what the policy says now, and which codes, the snapshot never saw. No reweighting can
-find out about those.
+And the failures: which share of today's completions, and which codes, the snapshot never held. Reweighting cannot show
+those.
 """
 
 from collections import Counter

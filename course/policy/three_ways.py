@@ -4,7 +4,7 @@
 
 Each way may sample as many completions as the others and have them scored by the strict scorer:
 
-- *best of N* (Loop B) changes no policy. It spends its samples when it is asked: N for each prompt, of which a right
+- *best of N* (Loop B) changes no policy. It spends its samples when it answers: N for each prompt, of which a right
   one is returned if there is one. The scorer, and so the right answer, must be at hand then.
 - *fine-tuning on the best* (rejection sampling; Yuan et al. 2023) samples from π0, keeps what was right, and makes that
   likelier: the loss of REINFORCE with advantage 1 for what passed and 0 for the rest, on samples that stay π0's.
@@ -77,13 +77,9 @@ class Findings:
     measured: list[Measured]
     pairs: list[dict[str, Any]]
 
-    @property
-    def budget(self) -> int:
-        """The completions that each way may sample."""
-        return budget_of(self.settings)
-
 
 def budget_of(settings: Settings) -> int:
+    """How many completions each way may sample."""
     return settings.steps * settings.prompts_per_step * settings.samples_per_prompt
 
 
@@ -150,10 +146,9 @@ def kl_of_best(p: float, n: int) -> float:
 
 def measure_policy(way: str, policy: Policy, learned: Learned, dataset: Dataset, seed: int) -> Measured:
     """ANSWERS samples of each prompt, each an answer; and the KL from π0."""
-    tokenizer = learned.tokenizer
+    tokenizer, examples = learned.tokenizer, list(dataset.examples.values())
     stream = seed, way, dataset.split
     completions = shared.sample_and_score(policy, tokenizer, dataset, STRICT, ANSWERS, stream)
-    examples = list(dataset.examples.values())
     rollouts = roll_out(policy, tokenizer, examples, 1, rng_for(seed, "drift", way, dataset.split))
     kl = reinforce.kl_from_reference(policy, learned.reference, rollouts)["kl"]
     return Measured(way, dataset.split, shared.counts_of(completions), kl)
@@ -165,8 +160,7 @@ def measure_best_of(learned: Learned, dataset: Dataset, seed: int) -> Measured:
     with progress(f"best of {N}", ANSWERS) as show:
         for turn in range(ANSWERS):
             stream = seed, BEST, dataset.split, turn
-            pi0 = learned.reference, learned.tokenizer
-            completions = shared.sample_and_score(*pi0, dataset, STRICT, N, stream)
+            completions = shared.sample_and_score(learned.reference, learned.tokenizer, dataset, STRICT, N, stream)
             for example_id, (_, right) in shared.counts_of(completions).items():
                 passes[example_id] += right > 0
                 samples[example_id] += right
@@ -212,7 +206,7 @@ def draw(findings: Findings) -> bytes:
 
 def print_report(findings: Findings) -> None:
     """The ways beside each other, the paired statistics, and what to notice."""
-    out, budget = console(), findings.budget
+    out, budget = console(), budget_of(findings.settings)
     shown = table("split", "way", ">pass@1", ">passes", f">pass@{ANSWERS}", ">samples an answer", ">KL from π0")
     for row in (measured.row() for measured in findings.measured):
         fraction = f"{row['passes']}/{row['samples']}"
@@ -243,8 +237,7 @@ def print_report(findings: Findings) -> None:
 
 
 def main() -> int:
-    hidden = ("rubric", "beta", "baseline", "reward_flip_rate")
-    about = "Three ways, one budget."
+    hidden, about = ("rubric", "beta", "baseline", "reward_flip_rate"), "Three ways, one budget."
     settings, options = parse("course.policy.three_ways", about, Settings(), ExperimentOptions, hide=hidden)
     with shared.open_experiment("three_ways", options, settings) as experiment:
         budget = budget_of(settings)

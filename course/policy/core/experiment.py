@@ -7,7 +7,7 @@ with open_experiment("shift", options, settings) as experiment:
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from course.core.manifest import FileRecord, PolicyRecord
 from course.core.paths import DEV, HOLDOUT, PI0, TRAIN
 from course.core.scoring import counts_by_example
 from course.core.stats import Counts
+from course.policy import reinforce
 from course.policy.core import tokenizer as bpe
 from course.policy.core.live_view import watch
 from course.policy.core.model import Policy
@@ -38,9 +39,6 @@ from course.policy.reinforce import (
     Settings,
     Show,
     State,
-    learn,
-    roll_out,
-    score_completions,
 )
 
 
@@ -77,13 +75,9 @@ class Experiment:
     seconds: float = 0.0
 
     def learn(
-        self,
-        settings: Settings,
-        show: Show | None = None,
-        extra: Extra = lambda policy, step: {},
-        heading: str = "",
+        self, settings: Settings, show: Show | None = None, extra: Extra = lambda *_: {}, heading: str = ""
     ) -> Learned:
-        """Learn, or resume what was stopped. It is shown live, under a heading, unless there is another `show`.
+        """Learn, or resume what was stopped; seen in a live view under a heading, unless there is another `show`.
 
         `extra` adds to each measurement. Raises InputError, DivergedError, CollapsedError.
         """
@@ -91,7 +85,7 @@ class Experiment:
         path = self.options.runs_dir / ".reinforce" / f"{key[:16]}.pt"
         self.states.append(path)
         with watch(settings, heading) if show is None else contextlib.nullcontext(show) as show_step:
-            learned = learn(self.options.policy, self.train, self.dev, settings, path, show_step, extra)
+            learned = reinforce.learn(self.options.policy, self.train, self.dev, settings, path, show_step, extra)
         self.seconds += learned.state.seconds
         return learned
 
@@ -108,33 +102,24 @@ class Experiment:
                 before += settings.steps
 
     def save(
-        self,
-        settings: Mapping[str, Any],
-        summary: Mapping[str, Any],
-        files: Mapping[str, bytes],
-        picture: bytes,
-        checkpoints: Mapping[str, Callable[[Path], str]] | None = None,
-        looks_at: Dataset | None = None,
+        self, settings: dict[str, Any], summary: dict[str, Any], files: dict[str, bytes], picture: bytes, **more: Any
     ) -> SavedRun:
-        """Write the run, as `save_experiment` does; the states of its learning are then no longer needed."""
+        """Write the run by `save_experiment`, which takes `more`; the states of its learning are then done with."""
+        sets = (self.train, self.dev, self.holdout)
         saved = save_experiment(
             self.options,
             loop="C",
             knob="policy",
             experiment=self.name,
-            settings=dict(settings),
-            data={
-                data.path.name: FileRecord(sha256=data.sha256, split=data.split)
-                for data in (self.train, self.dev, self.holdout)
-            },
+            settings=settings,
+            data={data.path.name: FileRecord(sha256=data.sha256, split=data.split) for data in sets},
             policy=self.policy,
-            checkpoints=checkpoints,
             golden=self.golden,
-            looks_at=looks_at,
             seconds_of_learning=self.seconds or None,
             summary=summary,
             files=files,
             picture=picture,
+            **more,
         )
         for path in self.states:
             path.unlink(missing_ok=True)
@@ -153,8 +138,8 @@ def open_experiment(name: str, options: ExperimentOptions, settings: Settings) -
     if settings.prompts_per_step > len(train.examples):
         raise InputError("--prompts-per-step", f"{train.path.name} has only {len(train.examples)} examples")
     load_checkpoint(options.policy)
-    hashes = checkpoint_sha256(options.policy), sha256_file(options.policy / "tokenizer.json")
-    policy = PolicyRecord(start=hashes[0], tokenizer=hashes[1])
+    tokenizer = sha256_file(options.policy / "tokenizer.json")
+    policy = PolicyRecord(start=checkpoint_sha256(options.policy), tokenizer=tokenizer)
     experiment = Experiment(name, options, golden, train, dev, holdout, policy)
     try:
         yield experiment
@@ -165,9 +150,8 @@ def open_experiment(name: str, options: ExperimentOptions, settings: Settings) -
             "A smaller --learning-rate or more --prompts-per-step may help.",
         ) from None
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "interrupted; no run was written. The same command resumes from the last measurement."
-        ) from None
+        left = "The same command resumes from the last measurement."
+        raise KeyboardInterrupt(f"interrupted; no run was written. {left}") from None
 
 
 def sample_and_score(
@@ -175,8 +159,8 @@ def sample_and_score(
 ) -> list[ScoredCompletion]:
     """Fresh samples of every example, `samples` in a row for each, scored. `stream` names their random numbers."""
     examples = list(dataset.examples.values())
-    texts = roll_out(policy, tokenizer, examples, samples, rng_for(*stream)).texts
-    return score_completions(examples, texts, rubric)
+    texts = reinforce.roll_out(policy, tokenizer, examples, samples, rng_for(*stream)).texts
+    return reinforce.score_completions(examples, texts, rubric)
 
 
 def counts_of(completions: Iterable[ScoredCompletion]) -> dict[str, Counts]:
