@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from course.core.golden import load_golden
-from course.core.paths import PI0
+from course.core.paths import DEV, HOLDOUT, PI0
 from course.core.verification import verify
 from course.datasets import Example, load_dataset
 from course.policy import frontier, noise, one_update, shift, three_ways
@@ -35,15 +35,25 @@ from course.policy.reinforce import (
 )
 from course.rubrics import RUBRICS
 from course.score import score
-from tests.conftest import DEV, ROOT, Command, write_rows
+from tests.conftest import ROOT, Command, write_rows
 
 SMALL = ("--prompts-per-step", 16, "--samples-per-prompt", 8, "--learning-rate", 1e-3)
 
 
-def made(command: Command, small_sets: tuple[object, ...], tmp_path: Path, *words: object) -> tuple[Path, str]:
+@pytest.fixture
+def few_sets(tmp_path: Path) -> tuple[object, ...]:
+    """Options that put thirty dev and thirty holdout problems for all of them, so that a run takes seconds."""
+    words: list[object] = []
+    for split, path in (("dev", DEV), ("holdout", HOLDOUT)):
+        rows = path.read_text(encoding="utf-8").splitlines()[:30]
+        words += [f"--{split}", write_rows(tmp_path / f"few_{split}.jsonl", [json.loads(row) for row in rows])]
+    return tuple(words)
+
+
+def made(command: Command, few_sets: tuple[object, ...], tmp_path: Path, *words: object) -> tuple[Path, str]:
     """Run an experiment, small, and return its run, verified, and what it printed."""
     module, *rest = words
-    done = command(f"course.policy.{module}", *rest, *small_sets, "--runs-dir", tmp_path / "runs")
+    done = command(f"course.policy.{module}", *rest, *few_sets, "--runs-dir", tmp_path / "runs")
     assert done.code == 0, done.err
     run = sorted((tmp_path / "runs").glob("run_*"))[-1]
     assert verify(run) == ([], [])
@@ -120,9 +130,9 @@ def test_when_a_curve_is_goodharts(best: float, end: float, proxy_end: float, is
     assert parted(Curve(0.0, Learned(policy, policy, tokenizer, state), after), before) is is_goodhart
 
 
-def test_goodhart_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_goodhart_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     words = ("--rubric", "format_only", "--steps", 10, "--measure-every", 5, "--beta", 0.5, *SMALL)
-    run, out = made(command, small_sets, tmp_path, "goodhart", *words)
+    run, out = made(command, few_sets, tmp_path, "goodhart", *words)
     found = summary_of(run)["seeds"][0]
     free, leashed = found["curves"]
     assert free["proxy"] > found["pi0"]["proxy"] + 0.2
@@ -138,16 +148,14 @@ def test_goodhart_small(command: Command, small_sets: tuple[object, ...], tmp_pa
     assert token_logprobs(*load_checkpoint(run / "no_leash"), "Compute 1+1.", "Final: 2")
 
 
-def test_several_seeds_and_a_stop_in_the_second(
-    command: Command, small_sets: tuple[object, ...], tmp_path: Path
-) -> None:
+def test_several_seeds_and_a_stop_in_the_second(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     """What was learned before Ctrl-C is not learned again, and the run is the same to the byte."""
     runs = tmp_path / "runs"
-    words = ("--rubric", "anywhere", "--steps", 2, "--measure-every", 1, "--seeds", 3, 4, *SMALL, *small_sets)
+    batch = ("--prompts-per-step", 4, "--samples-per-prompt", 4)
+    words = ("--rubric", "anywhere", "--steps", 2, "--measure-every", 1, "--seeds", 3, 4, *batch, *few_sets)
     assert command("course.policy.goodhart", *words, "--runs-dir", runs).code == 0
-    batch = {"prompts_per_step": 16, "samples_per_prompt": 8, "learning_rate": 1e-3}
-    settings = GoodhartSettings(rubric="anywhere", steps=2, measure_every=1, **batch)
-    dev, holdout = (Path(str(small_sets[place])) for place in (1, 3))
+    settings = GoodhartSettings("anywhere", steps=2, measure_every=1, prompts_per_step=4, samples_per_prompt=4)
+    dev, holdout = (Path(str(few_sets[place])) for place in (1, 3))
     options = ExperimentOptions(dev=dev, holdout=holdout, runs_dir=runs)
     steps = itertools.count(1)
 
@@ -189,9 +197,9 @@ def test_reweighting_at_its_ends() -> None:
     assert shift.reweighted(one, rewards) == (0.5, 1.0), "one sample speaks for all"
 
 
-def test_shift_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_shift_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     words = ("--rubric", "strict", "--steps", 6, "--measure-every", 3, *SMALL)
-    run, out = made(command, small_sets, tmp_path, "shift", *words)
+    run, out = made(command, few_sets, tmp_path, "shift", *words)
     rows = rows_of(run / "measurements.jsonl")
     assert [row["step"] for row in rows] == [0, 3, 6]
     assert rows[0]["reweighted"] == pytest.approx(rows[0]["frozen"], abs=1e-6)
@@ -241,9 +249,9 @@ def test_the_fine_tuning_reads_right_answers_alone_and_each_once() -> None:
         assert Counter(rollouts.texts) == Counter(text for _, text in right)
 
 
-def test_three_ways_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_three_ways_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     words = ("--steps", 6, "--measure-every", 6, *SMALL)
-    run, out = made(command, small_sets, tmp_path, "three_ways", *words)
+    run, out = made(command, few_sets, tmp_path, "three_ways", *words)
     found = summary_of(run)
     ways = {(row["split"], row["way"]): row for row in found["ways"]}
     assert len(ways) == 8
@@ -258,8 +266,8 @@ def test_three_ways_small(command: Command, small_sets: tuple[object, ...], tmp_
     assert found["budget"] == 6 * 16 * 8
     counts = rows_of(run / "counts.jsonl")
     for (split, way), row in ways.items():
-        own = [one for one in counts if (row["split"], row["way"]) == (split, way)]
-        assert (sum(row["samples"] for one in own), sum(row["passes"] for one in own)) == (
+        own = [count for count in counts if (count["split"], count["way"]) == (split, way)]
+        assert (sum(count["samples"] for count in own), sum(count["passes"] for count in own)) == (
             row["samples"],
             row["passes"],
         )
@@ -277,9 +285,9 @@ def test_the_first_crossing() -> None:
     assert noise.first_crossing(rows, 0.6) is None
 
 
-def test_noise_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_noise_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     words = ("--shares", 0, 0.5, "--seeds", 0, "--steps", 6, "--measure-every", 3, *SMALL)
-    run, _ = made(command, small_sets, tmp_path, "noise", *words)
+    run, _ = made(command, few_sets, tmp_path, "noise", *words)
     clean, hopeless = summary_of(run)["shares"]
     assert clean["strict"] > hopeless["strict"] + 0.15
     assert hopeless["signal"] == 0
@@ -309,9 +317,9 @@ def test_nothing_within_the_same_distance_earns_more_than_the_optimum() -> None:
                 assert float((other * rewards[0]).sum()) <= best + 1e-9
 
 
-def test_frontier_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_frontier_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     words = ("--rubric", "format_only", "--betas", 0, 0.3, 5, "--steps", 6, *SMALL)
-    run, out = made(command, small_sets, tmp_path, "frontier", *words)
+    run, out = made(command, few_sets, tmp_path, "frontier", *words)
     free, middle, tight = summary_of(run)["leashes"]
     assert free["kl"] > middle["kl"] > tight["kl"]
     assert free["proxy"] > tight["proxy"]
@@ -324,9 +332,9 @@ def test_frontier_small(command: Command, small_sets: tuple[object, ...], tmp_pa
 
 
 def test_one_update_has_one_gain_and_its_numbers_are_the_policys(
-    command: Command, small_sets: tuple[object, ...], tmp_path: Path
+    command: Command, few_sets: tuple[object, ...], tmp_path: Path
 ) -> None:
-    run, out = made(command, small_sets, tmp_path, "one_update")
+    run, out = made(command, few_sets, tmp_path, "one_update")
     tokens, samples = rows_of(run / "tokens.jsonl"), rows_of(run / "samples.jsonl")
     chosen = samples[summary_of(run)["chosen"]]
     assert chosen["reward"] == 1
@@ -339,7 +347,7 @@ def test_one_update_has_one_gain_and_its_numbers_are_the_policys(
     assert chosen["log_prob_after"] > chosen["log_prob"] + 0.1
     following = next(line for line in out.splitlines() if line.startswith("Next:")).split()
     assert following[3] == "course.policy.one_update"
-    run, _ = made(command, small_sets, tmp_path, *following[3:])
+    run, _ = made(command, few_sets, tmp_path, following[3].removeprefix("course.policy."), *following[4:])
     samples = rows_of(run / "samples.jsonl")
     wrong = samples[summary_of(run)["chosen"]]
     assert wrong["advantage"] < 0
@@ -389,9 +397,9 @@ def test_bad_words(words: tuple[object, ...], reason: str, command: Command, tmp
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file size limits are not known there")
-def test_a_full_disk_is_one_line_and_no_run(small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_no_run(few_sets: tuple[object, ...], tmp_path: Path) -> None:
     line = "ulimit -f 2000; exec " + " ".join(
-        map(str, (sys.executable, "-m course.policy.train --steps 2", *SMALL, *small_sets))
+        map(str, (sys.executable, "-m course.policy.train --steps 2", *SMALL, *few_sets))
     )
     done = subprocess.run(
         ["bash", "-c", f"{line} --runs-dir {tmp_path / 'runs'}"], cwd=ROOT, capture_output=True, text=True

@@ -109,7 +109,7 @@ def print_report(findings: Findings) -> None:
         f"With {percent(most['reward_flip_rate'])} flipped {steps} steps brought {percent(most['strict'])}, with "
         f"{percent(least['reward_flip_rate'])} {percent(least['strict'])}. "
         "Random flips slow learning down; they favour no answer over another.",
-        "A crossing is the first measurement at or above the rate; between two measurements nothing is known.",
+        f"Steps are counted to the first measurement of at least {percent(HALF)}; what lies between two is not known.",
     )
 
 

@@ -13,7 +13,6 @@ although the reward was only known at the end. How far each token then moves is 
 before has nowhere to go. The step is plain (no Adam), so that its size shows the advantage.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,7 +160,8 @@ def print_report(findings: Findings) -> None:
     for token in tokens:
         rows.add_row(f"`{label_of(token)}`", f"{token['gain']:+.3f}", *change_of(token))
     out.print(rows)
-    bystander = most_moved_bystander(samples, findings.chosen)
+    others = [row for row in samples if row["completion"] != samples[findings.chosen]["completion"]]
+    bystander = max(others, key=moved)
     notice(
         f"Every token has the same gain, {tokens[0]['gain']:+.3f}: the advantage of the whole completion. The first "
         f"token, `{label_of(tokens[0])}`, moved by {moved(tokens[0]):+.3f} nats for a reward that was known "
@@ -175,12 +175,6 @@ def print_report(findings: Findings) -> None:
 def change_of(row: dict[str, Any]) -> tuple[str, str, str]:
     """The cells of a log-probability: before, after, change."""
     return f"{row['log_prob']:.3f}", f"{row['log_prob_after']:.3f}", f"{moved(row):+.3f}"
-
-
-def most_moved_bystander(samples: Sequence[dict[str, Any]], chosen: int) -> dict[str, Any]:
-    """Of the samples with another text than the chosen one, the one that became likelier most."""
-    others = [row for row in samples if row["completion"] != samples[chosen]["completion"]]
-    return max(others, key=moved)
 
 
 def main() -> int:
