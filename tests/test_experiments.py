@@ -131,7 +131,7 @@ def test_when_a_curve_is_goodharts(best: float, end: float, proxy_end: float, is
 
 
 def test_goodhart_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
-    words = ("--rubric", "format_only", "--steps", 10, "--measure-every", 5, "--beta", 0.5, *SMALL)
+    words = ("--rubric", "format_only", "--steps", 6, "--measure-every", 3, "--beta", 0.5, *SMALL)
     run, out = made(command, few_sets, tmp_path, "goodhart", *words)
     found = summary_of(run)["seeds"][0]
     free, leashed = found["curves"]

@@ -68,10 +68,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class Findings:
-    """π0's completions by seed, curves by seed and policy, what every seed showed, and the exploits of the first."""
+    """Curves by seed and policy, what every seed showed, and the exploits that the first seed's policy found."""
 
     settings: Settings  # of the first seed
-    before: dict[int, list[ScoredCompletion]]
     curves: dict[tuple[int, str], Curve]
     summaries: list[dict[str, Any]]
     exploits: list[dict[str, Any]]
@@ -84,7 +83,7 @@ class Findings:
 
 def run(experiment: Experiment, settings: Settings, seeds: Sequence[int]) -> Findings:
     """For each seed, learn without the leash and with it, and ask the policies and π0; harvest what was paid for."""
-    before, curves, summaries = {}, {}, []
+    curves, summaries, exploits = {}, [], []
     ask = partial(shared.sample_and_score, dataset=experiment.dev, rubric=settings.rubric, samples=SAMPLES)
     for seed in dict.fromkeys(seeds):
         for name, beta in zip(POLICIES, (0.0, settings.beta), strict=True):
@@ -92,10 +91,11 @@ def run(experiment: Experiment, settings: Settings, seeds: Sequence[int]) -> Fin
             learned = experiment.learn(own, heading=f"seed {seed}, {leash(beta)}")
             completions = ask(learned.policy, learned.tokenizer, stream=(seed, "end", beta))
             curves[seed, name] = Curve(beta, learned, completions)
-        before[seed] = ask(learned.reference, learned.tokenizer, stream=(seed, "end", "pi0"))
-        summaries.append(summary_of(seed, before[seed], [curves[seed, name] for name in POLICIES]))
-    exploits = harvest(curves[seeds[0], POLICIES[0]].completions, before[seeds[0]])
-    return Findings(replace(settings, seed=seeds[0]), before, curves, summaries, exploits)
+        before = ask(learned.reference, learned.tokenizer, stream=(seed, "end", "pi0"))
+        summaries.append(summary_of(seed, before, [curves[seed, name] for name in POLICIES]))
+        if seed == seeds[0]:
+            exploits = harvest(curves[seed, "no_leash"].completions, before)
+    return Findings(replace(settings, seed=seeds[0]), curves, summaries, exploits)
 
 
 def leash(beta: float) -> str:
@@ -274,7 +274,7 @@ def main() -> int:
         findings = run(experiment, settings, options.seeds)
         learned = {name: curve.learned for name, curve in zip(POLICIES, findings.first(), strict=True)}
         saved = experiment.save(
-            {**asdict(findings.settings), "seeds": list(findings.before)},
+            {**asdict(findings.settings), "seeds": [row["seed"] for row in findings.summaries]},
             {"rubric": settings.rubric, "seeds": findings.summaries},
             {
                 **{f"seed_{s}_{name}.jsonl": to_json_lines(curve.rows) for (s, name), curve in findings.curves.items()},
