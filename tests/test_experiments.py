@@ -22,9 +22,8 @@ from course.datasets import Example, load_dataset
 from course.policy import frontier, noise, one_update, shift, three_ways
 from course.policy.core.experiment import ExperimentOptions, counts_of, open_experiment
 from course.policy.core.sampling import load_checkpoint, rng_for, token_logprobs
-from course.policy.goodhart import Curve, GoodhartSettings, candidates, family, harvest, parted, taught_families
+from course.policy.goodhart import GoodhartSettings, candidates, family, harvest, parted, taught_families
 from course.policy.reinforce import (
-    Learned,
     ScoredCompletion,
     Settings,
     State,
@@ -122,12 +121,8 @@ def test_the_harvest_holds_what_the_rubric_pays_and_the_scorer_refuses_and_nothi
 )
 def test_when_a_curve_is_goodharts(best: float, end: float, proxy_end: float, is_goodhart: bool) -> None:
     """Proxy up and strict below half of its best; either alone is not it."""
-    example: Example = {"id": "x", "prompt": "", "expected_answer": 1, "metadata": {}}
-    before = [ScoredCompletion(example, "", 0.0, reward, "") for reward in (0.0, 1.0)]
-    after = [ScoredCompletion(example, "", end, proxy_end, "")]
-    state = State(1, 0.0, [], [{"step": 0, "strict": 0.1}, {"step": 1, "strict": best}])
-    policy, tokenizer = load_checkpoint(PI0)
-    assert parted(Curve(0.0, Learned(policy, policy, tokenizer, state), after), before) is is_goodhart
+    before, now = {"strict": 0.1, "proxy": 0.5}, {"strict": end, "proxy": proxy_end}
+    assert parted(now, before, best) is is_goodhart
 
 
 def test_goodhart_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:

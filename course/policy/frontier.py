@@ -22,7 +22,7 @@ from course.core.display import console, notice, percent, table, visible
 from course.core.figures import COLOURS, new_figure, png
 from course.core.files import InputError, to_json_lines
 from course.core.scoring import STRICT
-from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment, sample_and_score
+from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
 from course.policy.core.sampling import load_checkpoint
 from course.policy.reinforce import Settings
 
@@ -52,9 +52,8 @@ class Findings:
 
 def run(experiment: Experiment, settings: Settings, options: FrontierOptions) -> Findings:
     """Learn once for each leash, and estimate the optimum for it."""
-    stream = settings.seed, "optimum"
-    pi0 = load_checkpoint(options.policy)
-    completions = sample_and_score(*pi0, experiment.dev, settings.rubric, SAMPLES, stream)
+    pi0, _ = load_checkpoint(options.policy)
+    completions = experiment.sample(pi0, experiment.dev, settings.rubric, SAMPLES, (settings.seed, "optimum"))
     rewards = np.array([completion.proxy for completion in completions]).reshape(-1, SAMPLES)
     rows = []
     for own, learned in experiment.learn_each([replace(settings, beta=beta) for beta in options.betas]):

@@ -16,7 +16,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 
 from course.core.command_line import DONE, option, parse, run_command
@@ -25,10 +24,11 @@ from course.core.figures import COLOURS, new_figure, png
 from course.core.files import to_json_lines
 from course.core.scoring import STRICT
 from course.core.stats import paired
-from course.policy.core import experiment as shared
-from course.policy.core.experiment import Experiment, mean
+from course.policy.core.experiment import Experiment, ExperimentOptions, counts_of, mean, open_experiment
+from course.policy.core.model import Policy
+from course.policy.core.sampling import load_checkpoint
 from course.policy.pretrain import STYLES
-from course.policy.reinforce import Learned, ScoredCompletion, Settings
+from course.policy.reinforce import ScoredCompletion, Settings
 from course.rubrics import RUBRICS
 
 SAMPLES = 4  # of each dev prompt at the end
@@ -45,57 +45,43 @@ class GoodhartSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GoodhartOptions(shared.ExperimentOptions):
+class GoodhartOptions(ExperimentOptions):
     seeds: tuple[int, ...] = option((0,), "one experiment for each", at_least=0)
 
 
 @dataclass(frozen=True)
-class Curve:
-    """How one policy learned, and its completions of each dev prompt in the end."""
-
-    beta: float
-    learned: Learned
-    completions: list[ScoredCompletion]
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return self.learned.state.measured
-
-    def best(self) -> dict[str, Any]:
-        """The measurement with the highest strict reward: after it, proxy and strict part."""
-        return max(self.rows, key=lambda row: row["strict"])
-
-
-@dataclass(frozen=True)
 class Findings:
-    """Curves by seed and policy, what every seed showed, and the exploits that the first seed's policy found."""
+    """What every seed showed, and the policies and exploits of the first one."""
 
     settings: Settings  # of the first seed
-    curves: dict[tuple[int, str], Curve]
+    measured: dict[tuple[int, str], list[dict[str, Any]]]  # the measurements, by seed and policy
+    policies: dict[str, Policy]
     summaries: list[dict[str, Any]]
     exploits: list[dict[str, Any]]
 
-    def first(self) -> tuple[Curve, Curve]:
-        """The first seed's policies: unleashed, and on the leash."""
-        unleashed, leashed = (self.curves[self.settings.seed, name] for name in POLICIES)
-        return unleashed, leashed
+    def curves(self) -> list[list[dict[str, Any]]]:
+        """The first seed's measurements: of the unleashed policy, and of the leashed one."""
+        return [self.measured[self.settings.seed, name] for name in POLICIES]
 
 
 def run(experiment: Experiment, settings: Settings, seeds: Sequence[int]) -> Findings:
-    """For each seed, learn without the leash and with it, and ask the policies and π0; harvest what was paid for."""
-    curves, summaries, exploits = {}, [], []
-    ask = partial(shared.sample_and_score, dataset=experiment.dev, rubric=settings.rubric, samples=SAMPLES)
+    """For each seed, learn without the leash and with it, then sample the policies; harvest what was paid for."""
+    pi0, _ = load_checkpoint(experiment.options.policy)
+    measured, policies, summaries, exploits = {}, {}, [], []
     for seed in dict.fromkeys(seeds):
+        before = experiment.sample(pi0, experiment.dev, settings.rubric, SAMPLES, (seed, "end", "pi0"))
+        curves = []
         for name, beta in zip(POLICIES, (0.0, settings.beta), strict=True):
             own = replace(settings, seed=seed, beta=beta)
             learned = experiment.learn(own, heading=f"seed {seed}, {leash(beta)}")
-            completions = ask(learned.policy, learned.tokenizer, stream=(seed, "end", beta))
-            curves[seed, name] = Curve(beta, learned, completions)
-        before = ask(learned.reference, learned.tokenizer, stream=(seed, "end", "pi0"))
-        summaries.append(summary_of(seed, before, [curves[seed, name] for name in POLICIES]))
-        if seed == seeds[0]:
-            exploits = harvest(curves[seed, "no_leash"].completions, before)
-    return Findings(replace(settings, seed=seeds[0]), curves, summaries, exploits)
+            after = experiment.sample(learned.policy, experiment.dev, settings.rubric, SAMPLES, (seed, "end", beta))
+            measured[seed, name] = learned.state.measured
+            curves.append(summary_of(beta, learned.state.measured, before, after))
+            if seed == seeds[0]:
+                policies[name] = learned.policy
+                exploits += harvest(after, before) if name == "no_leash" else []
+        summaries.append({"seed": seed, "samples": len(before), "pi0": rates(before), "curves": curves})
+    return Findings(replace(settings, seed=seeds[0]), measured, policies, summaries, exploits)
 
 
 def leash(beta: float) -> str:
@@ -162,52 +148,57 @@ def rates(completions: Sequence[ScoredCompletion]) -> dict[str, float]:
     return {"strict": mean(c.strict for c in completions), "proxy": mean(c.proxy for c in completions)}
 
 
-def parted(curve: Curve, before: Sequence[ScoredCompletion]) -> bool:
+def best_of(measured: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The measurement with the highest strict reward: after it, proxy and strict part."""
+    return max(measured, key=lambda row: row["strict"])
+
+
+def parted(now: Mapping[str, float], before: Mapping[str, float], best: float) -> bool:
     """Goodhart's curve: the proxy has risen, and the strict reward has fallen below half of its best."""
-    now = rates(curve.completions)
-    return now["proxy"] > rates(before)["proxy"] and now["strict"] < curve.best()["strict"] / 2
+    return now["proxy"] > before["proxy"] and now["strict"] < best / 2
 
 
-def summary_of(seed: int, before: Sequence[ScoredCompletion], curves: Sequence[Curve]) -> dict[str, Any]:
-    """What one seed showed."""
-    rows = []
-    for curve in curves:
-        best = curve.best()
-        against = paired(shared.counts_of(before), shared.counts_of(curve.completions))
-        rows.append(
-            {
-                "beta": curve.beta,
-                "strict": against.rates[1],
-                "proxy": rates(curve.completions)["proxy"],
-                "kl": curve.rows[-1]["kl"],
-                "best_strict": best["strict"],
-                "best_step": best["step"],
-                "best_kl": best["kl"],
-                "parted": parted(curve, before),
-                "strict_change_from_pi0": against.difference,
-                "strict_change_interval": against.interval,
-                "p": against.p,
-            }
-        )
-    return {"seed": seed, "samples": len(before), "pi0": rates(before), "curves": rows}
+def summary_of(
+    beta: float,
+    measured: Sequence[Mapping[str, Any]],
+    before: Sequence[ScoredCompletion],
+    after: Sequence[ScoredCompletion],
+) -> dict[str, Any]:
+    """How one policy learned, and how its completions in the end compare with those of π0 before."""
+    best, now = best_of(measured), rates(after)
+    against = paired(counts_of(before), counts_of(after))
+    return {
+        "beta": beta,
+        "strict": against.rates[1],
+        "proxy": now["proxy"],
+        "kl": measured[-1]["kl"],
+        "best_strict": best["strict"],
+        "best_step": best["step"],
+        "best_kl": best["kl"],
+        "parted": parted(now, rates(before), best["strict"]),
+        "strict_change_from_pi0": against.difference,
+        "strict_change_interval": against.interval,
+        "p": against.p,
+    }
 
 
 def draw(findings: Findings) -> bytes:
     """Proxy and strict reward over the steps and over the distance from π0, with the leash and without."""
-    rubric, curves = findings.settings.rubric, findings.first()
+    rubric, curves = findings.settings.rubric, findings.curves()
+    betas = (0.0, findings.settings.beta)
     figure, panels = new_figure(
         f"Goodhart's curve, measured: π0 paid by the rubric {rubric}, seed {findings.settings.seed}", 2, 11, 4.6
     )
     for panel, key, label in zip(panels, ("step", "kl"), ("step", "KL from π0 (nats a completion)"), strict=True):
-        for curve, line in zip(curves, ("-", "--"), strict=True):
-            xs, name = [row[key] for row in curve.rows], leash(curve.beta)
+        for rows, beta, line in zip(curves, betas, ("-", "--"), strict=True):
+            xs = [row[key] for row in rows]
             for reward, scorer, colour, mark in (
                 ("proxy", rubric, COLOURS[0], "o"),
                 ("strict", STRICT, COLOURS[2], "s"),
             ):
-                ys = [row[reward] for row in curve.rows]
-                panel.plot(xs, ys, line, marker=mark, ms=4, color=colour, label=f"{scorer}, {name}")
-        best = curves[0].best()
+                ys = [row[reward] for row in rows]
+                panel.plot(xs, ys, line, marker=mark, ms=4, color=colour, label=f"{scorer}, {leash(beta)}")
+        best = best_of(curves[0])
         panel.axvline(best[key], color="#888888", lw=1, ls=":")
         panel.annotate("here they part", (best[key], 1.0), (4, -2), textcoords="offset points", fontsize=8, va="top")
         panel.set(xlabel=label, ylabel="mean reward on dev", ylim=(-0.02, 1.04))
@@ -218,10 +209,9 @@ def draw(findings: Findings) -> bytes:
 def print_report(findings: Findings) -> None:
     """The curve, what every seed showed, and what the policy found."""
     out, rubric = console(), findings.settings.rubric
-    free, leashed = findings.first()
-    names = (rubric, "strict", "KL")
-    rows = table(">step", *(f">{name}" for name in names), *(f">{name}, {leash(leashed.beta)}" for name in names))
-    for pair in zip(free.rows, leashed.rows, strict=True):
+    names, leashed = (rubric, "strict", "KL"), leash(findings.settings.beta)
+    rows = table(">step", *(f">{name}" for name in names), *(f">{name}, {leashed}" for name in names))
+    for pair in zip(*findings.curves(), strict=True):
         cells = [(percent(row["proxy"]), percent(row["strict"]), f"{row['kl']:.2f}") for row in pair]
         rows.add_row(str(pair[0]["step"]), *cells[0], *cells[1])
     out.print()
@@ -250,7 +240,7 @@ def print_report(findings: Findings) -> None:
 def explain(findings: Findings) -> None:
     """What the numbers say, and what they do not."""
     summaries, exploits = findings.summaries, findings.exploits
-    best = findings.first()[0].best()
+    best = best_of(findings.curves()[0])
     fell = sum(summary["curves"][0]["parted"] for summary in summaries)
     kept = sum(summary["curves"][1]["strict"] >= summary["pi0"]["strict"] for summary in summaries)
     where = f"after step {best['step']}" if best["step"] else "from the first step on"
@@ -268,21 +258,22 @@ def explain(findings: Findings) -> None:
 def main() -> int:
     about, hidden = "Goodhart's curve, measured.", ("baseline", "reward_flip_rate", "seed")
     settings, options = parse("course.policy.goodhart", about, GoodhartSettings, GoodhartOptions, hide=hidden)
-    with shared.open_experiment("goodhart", options, settings) as experiment:
+    with open_experiment("goodhart", options, settings) as experiment:
         paid = f"π0 paid by `{settings.rubric}`, without a leash and with beta {settings.beta:g}"
         console().print(f"Loop C (learning): {paid}")
         findings = run(experiment, settings, options.seeds)
-        learned = {name: curve.learned for name, curve in zip(POLICIES, findings.first(), strict=True)}
         saved = experiment.save(
             {**asdict(findings.settings), "seeds": [row["seed"] for row in findings.summaries]},
             {"rubric": settings.rubric, "seeds": findings.summaries},
             {
-                **{f"seed_{s}_{name}.jsonl": to_json_lines(curve.rows) for (s, name), curve in findings.curves.items()},
+                **{
+                    f"seed_{seed}_{name}.jsonl": to_json_lines(rows) for (seed, name), rows in findings.measured.items()
+                },
                 "exploits.jsonl": to_json_lines(findings.exploits),
                 "golden_exploits.jsonl": to_json_lines(candidates(findings.exploits, settings.rubric)),
             },
             draw(findings),
-            checkpoints={name: shared.checkpoint(one.policy, one.tokenizer) for name, one in learned.items()},
+            policies=findings.policies,
         )
     print_report(findings)
     filed = f"{saved.folder / 'golden_exploits.jsonl'} ({len(findings.exploits)} cases)"

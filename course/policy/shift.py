@@ -21,15 +21,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from course.core.command_line import DONE, parse, run_command
-from course.core.datasets import Dataset
 from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, new_figure, png
 from course.core.files import to_json_lines
-from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment, sample_and_score
+from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
 from course.policy.core.model import Policy
 from course.policy.core.sampling import BATCH, load_checkpoint, rng_for
 from course.policy.reinforce import ScoredCompletion, Settings, distinct, logprobs, roll_out, score_completions
@@ -50,8 +48,8 @@ class Findings:
 
 def run(experiment: Experiment, settings: Settings) -> Findings:
     """Keep rollouts of π0, then learn, and hold their estimates against fresh samples at every measurement."""
-    pi0 = load_checkpoint(experiment.options.policy)
-    snapshot = Snapshot(*pi0, experiment.dev, settings.rubric, settings.seed)
+    pi0, _ = load_checkpoint(experiment.options.policy)
+    snapshot = Snapshot(experiment, pi0, settings)
     learned = experiment.learn(settings, extra=snapshot.against)
     return Findings(settings, learned.state.measured, counted(snapshot.completions))
 
@@ -59,11 +57,11 @@ def run(experiment: Experiment, settings: Settings) -> Findings:
 class Snapshot:
     """Rollouts of a policy, kept; and their estimates of another one."""
 
-    def __init__(self, policy: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, seed: int) -> None:
-        self.tokenizer, self.dataset, self.rubric, self.seed = tokenizer, dataset, rubric, seed
-        examples = list(dataset.examples.values())
-        rollouts = roll_out(policy, tokenizer, examples, FROZEN, rng_for(seed, "frozen"))
-        self.completions = score_completions(examples, rollouts.texts, rubric)
+    def __init__(self, experiment: Experiment, policy: Policy, settings: Settings) -> None:
+        self.experiment, self.settings = experiment, settings
+        examples = list(experiment.dev.examples.values())
+        rollouts = roll_out(policy, experiment.tokenizer, examples, FROZEN, rng_for(settings.seed, "frozen"))
+        self.completions = score_completions(examples, rollouts.texts, settings.rubric)
         firsts, self.of_sample = distinct(rollouts, FROZEN)
         self.different = rollouts.rows(firsts)
         self.logs = self.logprobs(policy)
@@ -80,8 +78,8 @@ class Snapshot:
         rewards = torch.tensor([frozen.strict for frozen in self.completions]).view(-1, FROZEN)
         ratios = (self.logprobs(policy) - self.logs)[self.of_sample].view(-1, FROZEN)
         estimate, effective = reweighted(ratios, rewards)
-        stream = self.seed, "live", step
-        live = sample_and_score(policy, self.tokenizer, self.dataset, self.rubric, LIVE, stream)
+        stream = self.settings.seed, "live", step
+        live = self.experiment.sample(policy, self.experiment.dev, self.settings.rubric, LIVE, stream)
         seen = {(frozen.example["id"], frozen.text) for frozen in self.completions}
         unseen = [fresh for fresh in live if (fresh.example["id"], fresh.text) not in seen]
         return {

@@ -30,8 +30,7 @@ from course.core.files import to_json_lines
 from course.core.scoring import STRICT
 from course.core.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
 from course.policy import reinforce
-from course.policy.core import experiment as shared
-from course.policy.core.experiment import Experiment, ExperimentOptions, mean
+from course.policy.core.experiment import Experiment, ExperimentOptions, counts_of, mean, open_experiment
 from course.policy.core.model import Policy
 from course.policy.core.sampling import load_checkpoint, rng_for
 from course.policy.reinforce import Learned, Rollouts, Settings, roll_out
@@ -87,13 +86,14 @@ def run(experiment: Experiment, settings: Settings) -> Findings:
     """Learn in two ways from the same π0; then measure every way, on dev and on the holdout once."""
     learned = experiment.learn(settings)
     tuned, tokenizer = load_checkpoint(experiment.options.policy)
+    pi0, seed = learned.reference, settings.seed
     right = collect(tuned, tokenizer, list(experiment.train.examples.values()), settings)
     fine_tune(tuned, right, settings)
     measured, pairs = [], []
     for dataset in (experiment.dev, experiment.holdout):
-        policies = {PI0: learned.reference, TUNED: tuned, LEARNED: learned.policy}
-        ways = {way: measure_policy(way, policy, learned, dataset, settings.seed) for way, policy in policies.items()}
-        ways[BEST] = measure_best_of(learned, dataset, settings.seed)
+        policies = {PI0: pi0, TUNED: tuned, LEARNED: learned.policy}
+        ways = {way: measure_policy(experiment, way, policy, pi0, dataset, seed) for way, policy in policies.items()}
+        ways[BEST] = measure_best_of(experiment, pi0, dataset, seed)
         measured += [ways[way] for way in (PI0, BEST, TUNED, LEARNED)]
         for before, after in ((PI0, BEST), (PI0, TUNED), (PI0, LEARNED), (TUNED, LEARNED), (BEST, LEARNED)):
             pairs.append(compared(ways[before], ways[after]))
@@ -144,24 +144,24 @@ def kl_of_best(p: float, n: int) -> float:
     return q * math.log(q / p) + (1 - q) * (n - 1) * math.log(1 - p)
 
 
-def measure_policy(way: str, policy: Policy, learned: Learned, dataset: Dataset, seed: int) -> Measured:
+def measure_policy(
+    experiment: Experiment, way: str, policy: Policy, pi0: Policy, dataset: Dataset, seed: int
+) -> Measured:
     """ANSWERS samples of each prompt, each an answer; and the KL from π0."""
-    tokenizer, examples = learned.tokenizer, list(dataset.examples.values())
-    stream = seed, way, dataset.split
-    completions = shared.sample_and_score(policy, tokenizer, dataset, STRICT, ANSWERS, stream)
-    rollouts = roll_out(policy, tokenizer, examples, 1, rng_for(seed, "drift", way, dataset.split))
-    kl = reinforce.kl_from_reference(policy, learned.reference, rollouts)["kl"]
-    return Measured(way, dataset.split, shared.counts_of(completions), kl)
+    completions = experiment.sample(policy, dataset, STRICT, ANSWERS, (seed, way, dataset.split))
+    examples, stream = list(dataset.examples.values()), rng_for(seed, "drift", way, dataset.split)
+    rollouts = roll_out(policy, experiment.tokenizer, examples, 1, stream)
+    kl = reinforce.kl_from_reference(policy, pi0, rollouts)["kl"]
+    return Measured(way, dataset.split, counts_of(completions), kl)
 
 
-def measure_best_of(learned: Learned, dataset: Dataset, seed: int) -> Measured:
+def measure_best_of(experiment: Experiment, pi0: Policy, dataset: Dataset, seed: int) -> Measured:
     """ANSWERS answers to each prompt, each the best of N samples of its own."""
     passes, samples = dict.fromkeys(dataset.examples, 0), dict.fromkeys(dataset.examples, 0)
     with progress(f"best of {N}", ANSWERS) as show:
         for turn in range(ANSWERS):
-            stream = seed, BEST, dataset.split, turn
-            completions = shared.sample_and_score(learned.reference, learned.tokenizer, dataset, STRICT, N, stream)
-            for example_id, (_, right) in shared.counts_of(completions).items():
+            completions = experiment.sample(pi0, dataset, STRICT, N, (seed, BEST, dataset.split, turn))
+            for example_id, (_, right) in counts_of(completions).items():
                 passes[example_id] += right > 0
                 samples[example_id] += right
             show(turn + 1)
@@ -239,7 +239,7 @@ def print_report(findings: Findings) -> None:
 def main() -> int:
     hidden, about = ("rubric", "beta", "baseline", "reward_flip_rate"), "Three ways, one budget."
     settings, options = parse("course.policy.three_ways", about, Settings(), ExperimentOptions, hide=hidden)
-    with shared.open_experiment("three_ways", options, settings) as experiment:
+    with open_experiment("three_ways", options, settings) as experiment:
         budget = budget_of(settings)
         console().print(f"Loops B and C from the same π0: {budget:,} sampled completions for each way\n")
         findings = run(experiment, settings)
@@ -255,10 +255,7 @@ def main() -> int:
             {"budget": budget, "kept": findings.right_samples, "ways": ways, "pairs": findings.pairs},
             {"counts.jsonl": to_json_lines(counts), "measurements.jsonl": to_json_lines(learned.state.measured)},
             draw(findings),
-            checkpoints={
-                "reinforce": shared.checkpoint(learned.policy, learned.tokenizer),
-                "fine_tuned": shared.checkpoint(findings.tuned, learned.tokenizer),
-            },
+            policies={"reinforce": learned.policy, "fine_tuned": findings.tuned},
             looks_at=experiment.holdout,
         )
     print_report(findings)

@@ -17,7 +17,7 @@ from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, new_figure, png
 from course.core.files import to_json_lines
 from course.core.scoring import STRICT
-from course.policy.core.experiment import Experiment, ExperimentOptions, checkpoint, open_experiment
+from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
 from course.policy.reinforce import Learned, Settings, measure
 from course.rubrics import RUBRICS
 
@@ -102,7 +102,7 @@ def main() -> int:
                 "measurements.jsonl": to_json_lines(measured),
             },
             draw(findings),
-            checkpoints={"policy": checkpoint(learned.policy, learned.tokenizer)},
+            policies={"policy": learned.policy},
             looks_at=experiment.holdout,
         )
     print_report(findings)

@@ -7,8 +7,9 @@ with open_experiment("shift", options, settings) as experiment:
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ class Experiment:
     train: Dataset
     dev: Dataset
     holdout: Dataset
-    policy: PolicyRecord
+    tokenizer: Tokenizer
+    start: PolicyRecord
     states: list[Path] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -81,7 +83,7 @@ class Experiment:
 
         `extra` adds to each measurement. Raises InputError, DivergedError, CollapsedError.
         """
-        key = sha256(to_json([self.name, asdict(settings), self.policy.start, self.train.sha256, self.dev.sha256]))
+        key = sha256(to_json([self.name, asdict(settings), self.start.start, self.train.sha256, self.dev.sha256]))
         path = self.options.runs_dir / ".reinforce" / f"{key[:16]}.pt"
         self.states.append(path)
         with watch(settings, heading) if show is None else contextlib.nullcontext(show) as show_step:
@@ -101,10 +103,30 @@ class Experiment:
                 yield settings, self.learn(settings, show)
                 before += settings.steps
 
+    def sample(
+        self, policy: Policy, dataset: Dataset, rubric: str, samples: int, stream: Sequence[object]
+    ) -> list[ScoredCompletion]:
+        """Fresh samples of every example, `samples` in a row for each, scored. `stream` names their random numbers."""
+        examples = list(dataset.examples.values())
+        texts = reinforce.roll_out(policy, self.tokenizer, examples, samples, rng_for(*stream)).texts
+        return reinforce.score_completions(examples, texts, rubric)
+
+    def write_checkpoint(self, policy: Policy, folder: Path) -> str:
+        """Write a policy as a checkpoint folder. Returns its hash."""
+        policy.save(folder, bpe.special_id(self.tokenizer, bpe.END))
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+        return checkpoint_sha256(folder)
+
     def save(
-        self, settings: dict[str, Any], summary: dict[str, Any], files: dict[str, bytes], picture: bytes, **more: Any
+        self,
+        settings: dict[str, Any],
+        summary: dict[str, Any],
+        files: dict[str, bytes],
+        picture: bytes,
+        policies: Mapping[str, Policy] | None = None,
+        looks_at: Dataset | None = None,
     ) -> SavedRun:
-        """Write the run by `save_experiment`, which takes `more`; the states of its learning are then done with."""
+        """Write the run, its policies as checkpoints; then the states of its learning are no longer needed."""
         sets = (self.train, self.dev, self.holdout)
         saved = save_experiment(
             self.options,
@@ -113,13 +135,14 @@ class Experiment:
             experiment=self.name,
             settings=settings,
             data={data.path.name: FileRecord(sha256=data.sha256, split=data.split) for data in sets},
-            policy=self.policy,
+            policy=self.start,
             golden=self.golden,
             seconds_of_learning=self.seconds or None,
             summary=summary,
             files=files,
             picture=picture,
-            **more,
+            looks_at=looks_at,
+            checkpoints={name: partial(self.write_checkpoint, policy) for name, policy in (policies or {}).items()},
         )
         for path in self.states:
             path.unlink(missing_ok=True)
@@ -137,10 +160,11 @@ def open_experiment(name: str, options: ExperimentOptions, settings: Settings) -
     train, dev, holdout = (load_dataset(path) for path in (options.train, options.dev, options.holdout))
     if settings.prompts_per_step > len(train.examples):
         raise InputError("--prompts-per-step", f"{train.path.name} has only {len(train.examples)} examples")
-    load_checkpoint(options.policy)
-    tokenizer = sha256_file(options.policy / "tokenizer.json")
-    policy = PolicyRecord(start=checkpoint_sha256(options.policy), tokenizer=tokenizer)
-    experiment = Experiment(name, options, golden, train, dev, holdout, policy)
+    _, tokenizer = load_checkpoint(options.policy)
+    start = PolicyRecord(
+        start=checkpoint_sha256(options.policy), tokenizer=sha256_file(options.policy / "tokenizer.json")
+    )
+    experiment = Experiment(name, options, golden, train, dev, holdout, tokenizer, start)
     try:
         yield experiment
     except (DivergedError, CollapsedError) as error:
@@ -154,15 +178,6 @@ def open_experiment(name: str, options: ExperimentOptions, settings: Settings) -
         raise KeyboardInterrupt(f"interrupted; no run was written. {left}") from None
 
 
-def sample_and_score(
-    policy: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, samples: int, stream: Sequence[object]
-) -> list[ScoredCompletion]:
-    """Fresh samples of every example, `samples` in a row for each, scored. `stream` names their random numbers."""
-    examples = list(dataset.examples.values())
-    texts = reinforce.roll_out(policy, tokenizer, examples, samples, rng_for(*stream)).texts
-    return reinforce.score_completions(examples, texts, rubric)
-
-
 def counts_of(completions: Iterable[ScoredCompletion]) -> dict[str, Counts]:
     """(samples, passes) of every example, by the strict scorer."""
     return counts_by_example((completion.example["id"], bool(completion.strict)) for completion in completions)
@@ -170,14 +185,3 @@ def counts_of(completions: Iterable[ScoredCompletion]) -> dict[str, Counts]:
 
 def mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
-
-
-def checkpoint(policy: Policy, tokenizer: Tokenizer) -> Callable[[Path], str]:
-    """A function that writes the policy as a checkpoint folder and returns its hash."""
-
-    def write(folder: Path) -> str:
-        policy.save(folder, bpe.special_id(tokenizer, bpe.END))
-        tokenizer.save(str(folder / "tokenizer.json"))
-        return checkpoint_sha256(folder)
-
-    return write
