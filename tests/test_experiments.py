@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,44 @@ import numpy as np
 import pytest
 import torch
 
-from course.core.command_line import INTERRUPTED
 from course.core.golden import load_golden
-from course.core.paths import PI0
+from course.core.paths import DEV, HOLDOUT, PI0
 from course.core.verification import verify
 from course.datasets import Example, load_dataset
-from course.policy import frontier, learner, noise, one_update, shift, three_ways
-from course.policy.core.experiment import counts_of
+from course.policy import frontier, noise, one_update, shift, three_ways
+from course.policy.core.experiment import ExperimentOptions, counts_of, open_experiment
 from course.policy.core.sampling import load_checkpoint, rng_for, token_logprobs
-from course.policy.goodhart import Curve, candidates, family, harvest, parted, taught_families
-from course.policy.reinforce import ScoredCompletion, Settings, State, prompts_of_step, roll_out, score_completions
+from course.policy.goodhart import GoodhartSettings, candidates, family, harvest, parted, taught_families
+from course.policy.reinforce import (
+    ScoredCompletion,
+    Settings,
+    State,
+    logprobs,
+    prompts_of_step,
+    roll_out,
+    score_completions,
+)
 from course.rubrics import RUBRICS
 from course.score import score
-from tests.conftest import DEV, ROOT, Command, write_rows
+from tests.conftest import ROOT, Command, write_rows
 
 SMALL = ("--prompts-per-step", 16, "--samples-per-prompt", 8, "--learning-rate", 1e-3)
 
 
-def made(command: Command, small_sets: tuple[object, ...], tmp_path: Path, *words: object) -> tuple[Path, str]:
+@pytest.fixture
+def few_sets(tmp_path: Path) -> tuple[object, ...]:
+    """Options that put thirty dev and thirty holdout problems for all of them, so that a run takes seconds."""
+    words: list[object] = []
+    for split, path in (("dev", DEV), ("holdout", HOLDOUT)):
+        rows = path.read_text(encoding="utf-8").splitlines()[:30]
+        words += [f"--{split}", write_rows(tmp_path / f"few_{split}.jsonl", [json.loads(row) for row in rows])]
+    return tuple(words)
+
+
+def made(command: Command, few_sets: tuple[object, ...], tmp_path: Path, *words: object) -> tuple[Path, str]:
     """Run an experiment, small, and return its run, verified, and what it printed."""
-    done = command(*map(str, words[:1]), *words[1:], *small_sets, "--runs-dir", tmp_path / "runs")
+    module, *rest = words
+    done = command(f"course.policy.{module}", *rest, *few_sets, "--runs-dir", tmp_path / "runs")
     assert done.code == 0, done.err
     run = sorted((tmp_path / "runs").glob("run_*"))[-1]
     assert verify(run) == ([], [])
@@ -42,16 +61,16 @@ def made(command: Command, small_sets: tuple[object, ...], tmp_path: Path, *word
     return run, done.out
 
 
-def summary(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    return found
+def summary_of(run: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    return summary
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def said(text: str, rubric: str = "tolerant", expected: int = 42) -> ScoredCompletion:
+def scored(text: str, rubric: str = "tolerant", expected: int = 42) -> ScoredCompletion:
     example: Example = {"id": f"x{expected}", "prompt": "", "expected_answer": expected, "metadata": {}}
     return score_completions([example], [text], rubric)[0]
 
@@ -80,7 +99,7 @@ def test_what_was_taught_is_known_by_its_family() -> None:
 
 def test_the_harvest_holds_what_the_rubric_pays_and_the_scorer_refuses_and_nothing_else(tmp_path: Path) -> None:
     texts = ["Final: 42\nFinal: 42"] * 3 + ["Final: 41\nFinal: 42", "Final: 42", "Final: 41", "final: 42", "nothing"]
-    found = harvest([said(text) for text in texts], [said("final: 42"), said("Final: 42")])
+    found = harvest([scored(text) for text in texts], [scored("final: 42"), scored("Final: 42")])
     assert [(row["family"], row["count"]) for row in found] == [
         ("Final: A\nFinal: A", 3),
         ("Final: A\nFinal: B", 1),
@@ -102,17 +121,14 @@ def test_the_harvest_holds_what_the_rubric_pays_and_the_scorer_refuses_and_nothi
 )
 def test_when_a_curve_is_goodharts(best: float, end: float, proxy_end: float, is_goodhart: bool) -> None:
     """Proxy up and strict below half of its best; either alone is not it."""
-    example: Example = {"id": "x", "prompt": "", "expected_answer": 1, "metadata": {}}
-    before = [ScoredCompletion(example, "", 0.0, reward, "") for reward in (0.0, 1.0)]
-    after = [ScoredCompletion(example, "", end, proxy_end, "")]
-    state = State(1, 0.0, [], [{"step": 0, "strict": 0.1}, {"step": 1, "strict": best}])
-    assert parted(Curve(0.0, state, after), before) is is_goodhart
+    before, now = {"strict": 0.1, "proxy": 0.5}, {"strict": end, "proxy": proxy_end}
+    assert parted(now, before, best) is is_goodhart
 
 
-def test_goodhart_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
-    words = ("--rubric", "format_only", "--steps", 10, "--measure-every", 5, "--beta", 0.5, *SMALL)
-    run, out = made(command, small_sets, tmp_path, "course.policy.goodhart", *words)
-    found = summary(run)["seeds"][0]
+def test_goodhart_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
+    words = ("--rubric", "format_only", "--steps", 6, "--measure-every", 3, "--beta", 0.5, *SMALL)
+    run, out = made(command, few_sets, tmp_path, "goodhart", *words)
+    found = summary_of(run)["seeds"][0]
     free, leashed = found["curves"]
     assert free["proxy"] > found["pi0"]["proxy"] + 0.2
     assert leashed["kl"] < free["kl"], "the leash holds"
@@ -127,27 +143,29 @@ def test_goodhart_small(command: Command, small_sets: tuple[object, ...], tmp_pa
     assert token_logprobs(*load_checkpoint(run / "no_leash"), "Compute 1+1.", "Final: 2")
 
 
-def test_several_seeds_and_a_stop_in_the_second(
-    command: Command, small_sets: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_seeds_and_a_stop_in_the_second(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     """What was learned before Ctrl-C is not learned again, and the run is the same to the byte."""
-    words = ("--rubric", "anywhere", "--steps", 2, "--measure-every", 1, "--seeds", 3, 4, *SMALL, *small_sets)
     runs = tmp_path / "runs"
+    batch = ("--prompts-per-step", 4, "--samples-per-prompt", 4)
+    words = ("--rubric", "anywhere", "--steps", 2, "--measure-every", 1, "--seeds", 3, 4, *batch, *few_sets)
     assert command("course.policy.goodhart", *words, "--runs-dir", runs).code == 0
-    real, calls = learner.train_step, itertools.count(1)
+    settings = GoodhartSettings("anywhere", steps=2, measure_every=1, prompts_per_step=4, samples_per_prompt=4)
+    dev, holdout = (Path(str(few_sets[place])) for place in (1, 3))
+    options = ExperimentOptions(dev=dev, holdout=holdout, runs_dir=runs)
+    steps = itertools.count(1)
 
-    def stopping(*args: Any) -> dict[str, float]:
-        if next(calls) == 6:
+    def stop(state: State, measured: bool) -> None:
+        if not measured and next(steps) == 6:
             raise KeyboardInterrupt
-        return real(*args)
 
-    monkeypatch.setattr(learner, "train_step", stopping)
-    done = command("course.policy.goodhart", *words, "--runs-dir", runs)
-    assert done.code == INTERRUPTED
+    grid = [replace(settings, seed=seed, beta=beta) for seed in (3, 4) for beta in (0.0, settings.beta)]
+    with pytest.raises(KeyboardInterrupt), open_experiment("goodhart", options, settings) as experiment:
+        _ = [experiment.learn(own, stop) for own in grid]
     assert not (runs / "run_002").exists()
     done = command("course.policy.goodhart", *words, "--runs-dir", runs)
     assert done.code == 0
-    assert next(calls) - 7 == 8 - 5, "five of eight steps had been made"
+    shown = [int(line.split()[1]) for line in done.out.splitlines() if line.startswith("step  ") and "`" in line]
+    assert shown == [2, 0, 1, 2], "what the first three learned and the step before the stop is not learned again"
     for path in sorted((runs / "run_001").rglob("*")):
         if path.is_file() and path.name != "manifest.json":
             assert path.read_bytes() == (runs / "run_002" / path.relative_to(runs / "run_001")).read_bytes(), path
@@ -174,9 +192,9 @@ def test_reweighting_at_its_ends() -> None:
     assert shift.reweighted(one, rewards) == (0.5, 1.0), "one sample speaks for all"
 
 
-def test_shift_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_shift_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     words = ("--rubric", "strict", "--steps", 6, "--measure-every", 3, *SMALL)
-    run, out = made(command, small_sets, tmp_path, "course.policy.shift", *words)
+    run, out = made(command, few_sets, tmp_path, "shift", *words)
     rows = rows_of(run / "measurements.jsonl")
     assert [row["step"] for row in rows] == [0, 3, 6]
     assert rows[0]["reweighted"] == pytest.approx(rows[0]["frozen"], abs=1e-6)
@@ -185,7 +203,7 @@ def test_shift_small(command: Command, small_sets: tuple[object, ...], tmp_path:
     assert rows[-1]["live"] > rows[-1]["frozen"] + 0.15
     assert abs(rows[-1]["reweighted"] - rows[-1]["live"]) < abs(rows[-1]["frozen"] - rows[-1]["live"])
     assert rows[-1]["effective_samples"] < 12
-    assert rows[-1]["new_codes"] == sorted(set(rows[-1]["live_codes"]) - set(summary(run)["frozen_codes"]))
+    assert rows[-1]["new_codes"] == sorted(set(rows[-1]["live_codes"]) - set(summary_of(run)["frozen_codes"]))
     assert "for ever" in out
 
 
@@ -216,7 +234,7 @@ def test_the_kl_of_best_of_n_by_enumeration(n: int) -> None:
 def test_the_fine_tuning_reads_right_answers_alone_and_each_once() -> None:
     policy, tokenizer = load_checkpoint(PI0)
     train = load_dataset(ROOT / "data" / "datasets" / "math_train.jsonl")
-    settings = Settings(steps=3, prompts=8, samples=8)
+    settings = Settings(steps=3, prompts_per_step=8, samples_per_prompt=8)
     kept = three_ways.collect(policy, tokenizer, list(train.examples.values()), settings)
     assert len(kept) == 3
     for step, rollouts in enumerate(kept, start=1):
@@ -226,10 +244,10 @@ def test_the_fine_tuning_reads_right_answers_alone_and_each_once() -> None:
         assert Counter(rollouts.texts) == Counter(text for _, text in right)
 
 
-def test_three_ways_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_three_ways_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     words = ("--steps", 6, "--measure-every", 6, *SMALL)
-    run, out = made(command, small_sets, tmp_path, "course.policy.three_ways", *words)
-    found = summary(run)
+    run, out = made(command, few_sets, tmp_path, "three_ways", *words)
+    found = summary_of(run)
     ways = {(row["split"], row["way"]): row for row in found["ways"]}
     assert len(ways) == 8
     for split in ("dev", "holdout"):
@@ -243,8 +261,8 @@ def test_three_ways_small(command: Command, small_sets: tuple[object, ...], tmp_
     assert found["budget"] == 6 * 16 * 8
     counts = rows_of(run / "counts.jsonl")
     for (split, way), row in ways.items():
-        own = [one for one in counts if (one["split"], one["way"]) == (split, way)]
-        assert (sum(one["samples"] for one in own), sum(one["passes"] for one in own)) == (
+        own = [count for count in counts if (count["split"], count["way"]) == (split, way)]
+        assert (sum(count["samples"] for count in own), sum(count["passes"] for count in own)) == (
             row["samples"],
             row["passes"],
         )
@@ -262,10 +280,10 @@ def test_the_first_crossing() -> None:
     assert noise.first_crossing(rows, 0.6) is None
 
 
-def test_noise_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_noise_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     words = ("--shares", 0, 0.5, "--seeds", 0, "--steps", 6, "--measure-every", 3, *SMALL)
-    run, _ = made(command, small_sets, tmp_path, "course.policy.noise", *words)
-    clean, hopeless = summary(run)["shares"]
+    run, _ = made(command, few_sets, tmp_path, "noise", *words)
+    clean, hopeless = summary_of(run)["shares"]
     assert clean["strict"] > hopeless["strict"] + 0.15
     assert hopeless["signal"] == 0
 
@@ -294,10 +312,10 @@ def test_nothing_within_the_same_distance_earns_more_than_the_optimum() -> None:
                 assert float((other * rewards[0]).sum()) <= best + 1e-9
 
 
-def test_frontier_small(command: Command, small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_frontier_small(command: Command, few_sets: tuple[object, ...], tmp_path: Path) -> None:
     words = ("--rubric", "format_only", "--betas", 0, 0.3, 5, "--steps", 6, *SMALL)
-    run, out = made(command, small_sets, tmp_path, "course.policy.frontier", *words)
-    free, middle, tight = summary(run)["leashes"]
+    run, out = made(command, few_sets, tmp_path, "frontier", *words)
+    free, middle, tight = summary_of(run)["leashes"]
     assert free["kl"] > middle["kl"] > tight["kl"]
     assert free["proxy"] > tight["proxy"]
     assert free["optimum_kl"] is None
@@ -309,24 +327,24 @@ def test_frontier_small(command: Command, small_sets: tuple[object, ...], tmp_pa
 
 
 def test_one_update_has_one_gain_and_its_numbers_are_the_policys(
-    command: Command, small_sets: tuple[object, ...], tmp_path: Path
+    command: Command, few_sets: tuple[object, ...], tmp_path: Path
 ) -> None:
-    run, out = made(command, small_sets, tmp_path, "course.policy.one_update")
+    run, out = made(command, few_sets, tmp_path, "one_update")
     tokens, samples = rows_of(run / "tokens.jsonl"), rows_of(run / "samples.jsonl")
-    chosen = samples[summary(run)["chosen"]]
+    chosen = samples[summary_of(run)["chosen"]]
     assert chosen["reward"] == 1
-    assert chosen["advantage"] == pytest.approx(1 - sum(one["reward"] for one in samples) / len(samples))
+    assert chosen["advantage"] == pytest.approx(1 - sum(row["reward"] for row in samples) / len(samples))
     assert [token["gain"] for token in tokens] == pytest.approx([chosen["advantage"]] * len(tokens))
-    example = load_dataset(DEV).examples[summary(run)["example"]]
+    example = load_dataset(DEV).examples[summary_of(run)["example"]]
     expected = token_logprobs(*load_checkpoint(PI0), example["prompt"], chosen["completion"])
     assert [token["log_prob"] for token in tokens] == pytest.approx(expected, abs=1e-4)
     assert sum(token["log_prob_after"] for token in tokens) == pytest.approx(chosen["log_prob_after"], abs=1e-4)
     assert chosen["log_prob_after"] > chosen["log_prob"] + 0.1
     following = next(line for line in out.splitlines() if line.startswith("Next:")).split()
     assert following[3] == "course.policy.one_update"
-    run, _ = made(command, small_sets, tmp_path, *following[3:])
+    run, _ = made(command, few_sets, tmp_path, following[3].removeprefix("course.policy."), *following[4:])
     samples = rows_of(run / "samples.jsonl")
-    wrong = samples[summary(run)["chosen"]]
+    wrong = samples[summary_of(run)["chosen"]]
     assert wrong["advantage"] < 0
     assert wrong["log_prob_after"] < wrong["log_prob"], "pushed down"
 
@@ -336,10 +354,11 @@ def test_the_first_order_of_an_update() -> None:
     policy, tokenizer = load_checkpoint(PI0)
     example = next(iter(load_dataset(DEV).examples.values()))
     rollouts = roll_out(policy, tokenizer, [example], 4, rng_for("first order"))
-    learner.logprobs(policy, rollouts.rows([2])).sum().backward()  # type: ignore[no-untyped-call]
+    sample = rollouts.rows([2])
+    logprobs(policy, sample).sum().backward()  # type: ignore[no-untyped-call]
     square = sum(float(p.grad.square().sum()) for p in policy.parameters() if p.grad is not None)
-    found = one_update.update(policy, tokenizer, rollouts, 2, -0.5, 1e-5)
-    before, after = found.totals[2]
+    tokens = one_update.update(policy, tokenizer, sample, -0.5, 1e-5)
+    before, after = (sum(token[name] for token in tokens) for name in ("log_prob", "log_prob_after"))
     assert after - before == pytest.approx(-0.5 * 1e-5 * square, rel=0.1)
 
 
@@ -349,20 +368,19 @@ def test_the_first_order_of_an_update() -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("goodhart", "--rubric", "strict"), "--rubric: a weak rubric has a hole to find; there are anywhere"),
-        (("goodhart", "--rubric", "nice"), "--rubric: unknown rubric 'nice'"),
-        (("goodhart", "--beta", 0), "--beta: the leash of the second policy must be above zero"),
-        (("goodhart", "--seeds", -1), "--seed: a whole number, zero or more"),
+        (("goodhart", "--rubric", "strict"), "--rubric: unknown: 'strict'; there are anywhere"),
+        (("goodhart", "--beta", 0), "--beta: above 0, not 0"),
+        (("goodhart", "--seeds", -1), "--seeds: at least 0, not -1"),
         (("shift", "--steps", 0), "--steps: at least 1, not 0"),
-        (("three_ways", "--samples-per-prompt", 1), "--samples: the mean of a prompt's own samples needs two or more"),
+        (("three_ways", "--samples-per-prompt", 1), "--samples-per-prompt: the mean of a prompt's own samples"),
         (("noise", "--shares", 0, 0), "--shares and --seeds: each value once"),
-        (("noise", "--shares", 1.2), "--noise: a share, from 0 to 1"),
+        (("noise", "--shares", 1.2), "--shares: at least 0 and at most 1, not 1.2"),
         (("frontier", "--betas", 1, 1), "--betas: each value once"),
-        (("frontier", "--betas", -1), "--beta: a number, zero or more"),
+        (("frontier", "--betas", -1), "--betas: at least 0, not -1"),
         (("one_update", "--id", "dev-9999"), "--id: math_dev.jsonl has no example 'dev-9999'"),
         (("one_update", "--chosen", 8), "--chosen: there are the samples 0 to 7"),
-        (("one_update", "--samples-per-prompt", 0), "--samples: at least 1, not 0"),
-        (("one_update", "--policy", "nowhere"), "nowhere: not a checkpoint: it has no config.json"),
+        (("one_update", "--samples-per-prompt", 0), "--samples-per-prompt: at least 1, not 0"),
+        (("one_update", "--policy", "nowhere"), "nowhere: not a checkpoint: "),
     ],
 )
 def test_bad_words(words: tuple[object, ...], reason: str, command: Command, tmp_path: Path) -> None:
@@ -374,9 +392,9 @@ def test_bad_words(words: tuple[object, ...], reason: str, command: Command, tmp
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file size limits are not known there")
-def test_a_full_disk_is_one_line_and_no_run(small_sets: tuple[object, ...], tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_no_run(few_sets: tuple[object, ...], tmp_path: Path) -> None:
     line = "ulimit -f 2000; exec " + " ".join(
-        map(str, (sys.executable, "-m course.policy.reinforce --steps 2", *SMALL, *small_sets))
+        map(str, (sys.executable, "-m course.policy.train --steps 2", *SMALL, *few_sets))
     )
     done = subprocess.run(
         ["bash", "-c", f"{line} --runs-dir {tmp_path / 'runs'}"], cwd=ROOT, capture_output=True, text=True
@@ -388,32 +406,6 @@ def test_a_full_disk_is_one_line_and_no_run(small_sets: tuple[object, ...], tmp_
     assert not list((tmp_path / "runs").glob(".reinforce/*"))
 
 
-def test_divergence_in_an_experiment_says_where_the_last_good_weights_are(
-    command: Command, small_sets: tuple[object, ...], tmp_path: Path
-) -> None:
-    words = (
-        "--seeds",
-        0,
-        "--shares",
-        0,
-        "--steps",
-        40,
-        "--prompts-per-step",
-        4,
-        "--samples-per-prompt",
-        4,
-        "--learning-rate",
-        3.0,
-    )
-    done = command("course.policy.noise", *words, *small_sets, "--runs-dir", tmp_path / "runs")
-    assert done.code == 1
-    assert "DIVERGED at step" in done.out
-    assert "no sample has earned anything for 8 steps" in done.out
-    kept = next((tmp_path / "runs" / ".reinforce").iterdir())
-    assert str(kept) in done.out
-    assert torch.load(kept, weights_only=True)["measured"][-1]["proxy"] > 0
-
-
-def test_counts_of_what_was_said() -> None:
-    heard_texts = [said("Final: 42"), said("Final: 42"), said("Final: 1"), said("Final: 7", expected=7)]
-    assert counts_of(heard_texts) == {"x42": (3, 2), "x7": (1, 1)}
+def test_the_counts_of_completions() -> None:
+    completions = [scored("Final: 42"), scored("Final: 42"), scored("Final: 1"), scored("Final: 7", expected=7)]
+    assert counts_of(completions) == {"x42": (3, 2), "x7": (1, 1)}

@@ -1,7 +1,12 @@
-"""The laboratory's commands, at a scale of seconds that still asserts learning, and how they fail."""
+"""`course.policy.train`, at a scale of seconds that still asserts learning: its run, and how it stops and fails."""
 
-import itertools
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,50 +18,76 @@ from course.core.command_line import INTERRUPTED
 from course.core.files import sha256_file
 from course.core.verification import verify
 from course.datasets import load_dataset
-from course.policy import learner
 from course.policy.core import tokenizer as bpe
-from course.policy.core.experiment import sparkline, view
-from course.policy.core.sampling import generate, load_checkpoint
+from course.policy.core.experiment import ExperimentOptions, open_experiment
+from course.policy.core.live_view import sparkline, view
+from course.policy.core.sampling import load_checkpoint, sample_completions
 from course.policy.reinforce import Settings, State
-from tests.conftest import Command, write_rows
+from tests.conftest import ROOT, Command, write_rows
 
-SMALL = (
-    "--steps",
-    6,
-    "--prompts-per-step",
-    16,
-    "--samples-per-prompt",
-    8,
-    "--measure-every",
-    3,
-    "--learning-rate",
-    1e-3,
+SMALL = Settings(beta=0.02, steps=6, prompts_per_step=16, samples_per_prompt=8, measure_every=3, learning_rate=1e-3)
+WORDS = tuple(
+    word
+    for name in ("beta", "steps", "prompts_per_step", "samples_per_prompt", "measure_every", "learning_rate")
+    for word in (f"--{name.replace('_', '-')}", getattr(SMALL, name))
 )
 
 
-def test_it_learns_writes_a_run_and_the_checkpoint_is_everybodys(
+def options_of(small_sets: tuple[object, ...], runs: Path) -> ExperimentOptions:
+    """The options that `command` is given as words."""
+    dev, holdout = (Path(str(small_sets[place])) for place in (1, 3))
+    return ExperimentOptions(dev=dev, holdout=holdout, runs_dir=runs)
+
+
+def stop_at(step: int) -> Callable[[State, bool], None]:
+    """What Ctrl-C does, at the end of a step."""
+
+    def show(state: State, measured: bool) -> None:
+        if state.step == step:
+            raise KeyboardInterrupt
+
+    return show
+
+
+def test_it_learns_is_resumed_to_the_same_bytes_and_its_checkpoint_is_everybodys(
     command: Command, small_sets: tuple[object, ...], tmp_path: Path
 ) -> None:
-    done = command("course.policy.reinforce", *SMALL, *small_sets, "--runs-dir", tmp_path / "runs")
+    runs = tmp_path / "runs"
+    done = command("course.policy.train", *WORDS, *small_sets, "--runs-dir", runs)
     assert done.code == 0, done.err
-    run = tmp_path / "runs" / "run_001"
-    summary = json.loads((run / "summary.json").read_text())
+    whole = runs / "run_001"
+    summary = json.loads((whole / "summary.json").read_text())
     assert summary["last"]["strict"] > summary["first"]["strict"] + 0.15
     assert summary["holdout"]["strict"] > summary["first"]["strict"] + 0.1
-    assert verify(run) == ([], [])
-    assert list((tmp_path / "runs" / ".reinforce").iterdir()) == [], (
-        "what was kept to go on from is not needed any more"
-    )
-    learned, tokenizer = load_checkpoint(run / "policy")
-    oracle: Any = transformers.LlamaForCausalLM.from_pretrained(run / "policy")
-    prompt = bpe.encode_prompt(tokenizer, "Compute 17*19. Output exactly one line: Final: <int>.")
+    assert verify(whole) == ([], [])
+    assert list((runs / ".reinforce").iterdir()) == [], "the run is written, so nothing is kept to resume from"
+    assert "this runs folder knows: 0." in done.out
+
+    with (
+        pytest.raises(KeyboardInterrupt, match="resumes from the last measurement"),
+        open_experiment("reinforce", options_of(small_sets, runs), SMALL) as experiment,
+    ):
+        experiment.learn(SMALL, stop_at(4))
+    assert not (runs / "run_002").exists()
+    done = command("course.policy.train", *WORDS, *small_sets, "--runs-dir", runs)
+    assert done.code == 0
+    assert "step    3" not in done.out, "it does not measure again what it has measured"
+    assert "this runs folder knows: 1." in done.out
+    files = {path.relative_to(whole) for path in whole.rglob("*") if path.is_file() and path.name != "manifest.json"}
+    assert {"measurements.jsonl", "reinforce_log.jsonl", "summary.json", "reinforce.png"} <= {f.name for f in files}
+    for name in files:
+        assert sha256_file(whole / name) == sha256_file(runs / "run_002" / name), name
+
+    learned, tokenizer = load_checkpoint(whole / "policy")
+    text = "Compute 17*19. Output exactly one line: Final: <int>."
+    prompt, end = bpe.encode_prompt(tokenizer, text), bpe.special_id(tokenizer, bpe.END)
+    oracle: Any = transformers.LlamaForCausalLM.from_pretrained(whole / "policy")
     theirs = oracle.generate(torch.tensor([prompt]), max_new_tokens=16, do_sample=False)[0, len(prompt) :].tolist()
-    ours = generate(learned, [prompt], torch.zeros(1, 16), 0.0, 1.0, 0)[0].tolist()
-    assert ours[: len(theirs)] == theirs
+    ours = sample_completions(learned, tokenizer, [("x", text, 0)], 0.0, 1.0, 0)
+    assert ours == [tokenizer.decode([token for token in theirs if token != end], skip_special_tokens=False)]
     holdout = Path(str(small_sets[3]))
-    words = ("--dataset", holdout, "--completions", none_said(tmp_path, holdout), "--runs-dir", tmp_path / "runs")
-    looks = command("course.eval", *words)
-    assert "this runs folder knows: 1." in looks.out
+    words = ("--dataset", holdout, "--completions", none_said(tmp_path, holdout), "--runs-dir", runs)
+    assert "this runs folder knows: 2." in command("course.eval", *words).out
 
 
 def none_said(folder: Path, dataset: Path) -> Path:
@@ -64,84 +95,104 @@ def none_said(folder: Path, dataset: Path) -> Path:
     return write_rows(folder / "none.jsonl", [{"id": first, "completion": ""}])
 
 
-def test_same_seed_same_numbers_and_a_stopped_run_goes_on_to_the_same_end(
-    command: Command, small_sets: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = ("--rubric", "anywhere", "--beta", 0.1, *SMALL, *small_sets, "--runs-dir", tmp_path / "runs")
-    assert command("course.policy.reinforce", *words).code == 0
-    real = learner.train_step
-
-    def stopping(*args: Any) -> dict[str, float]:
-        if args[-1] == 5:
-            raise KeyboardInterrupt
-        return real(*args)
-
-    monkeypatch.setattr(learner, "train_step", stopping)
-    done = command("course.policy.reinforce", *words)
-    assert done.code == INTERRUPTED
-    assert "The same command goes on from the last measurement" in done.out
-    assert not (tmp_path / "runs" / "run_002").exists()
-    monkeypatch.setattr(learner, "train_step", real)
-    done = command("course.policy.reinforce", *words)
-    assert done.code == 0
-    assert "step    3" not in done.out, "it does not measure again what it has measured"
-    one, other = tmp_path / "runs" / "run_001", tmp_path / "runs" / "run_002"
-    for name in (
-        "measurements.jsonl",
-        "reinforce_log.jsonl",
-        "summary.json",
-        "policy/model.safetensors",
-        "reinforce.png",
-    ):
-        assert sha256_file(one / name) == sha256_file(other / name), name
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent in another way there")
+def test_ctrl_c_keeps_what_was_measured(small_sets: tuple[object, ...], tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    words = ("--steps", 500, "--measure-every", 1, "--prompts-per-step", 2, *small_sets, "--runs-dir", runs)
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "course.policy.train", *map(str, words)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        next(line for line in process.stdout if line.startswith("step    1"))
+        process.send_signal(signal.SIGINT)
+        errors = process.stderr.read()
+    assert process.returncode == INTERRUPTED
+    assert "The same command resumes from the last measurement" in errors
+    assert errors.count("\n") == 1
+    assert not list(runs.glob("run_*"))
+    assert torch.load(next((runs / ".reinforce").iterdir()), weights_only=True)["step"] >= 1
 
 
 def test_a_diverged_run_keeps_the_last_good_weights_and_writes_no_run(
-    command: Command, small_sets: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, small_sets: tuple[object, ...], tmp_path: Path
 ) -> None:
-    real = learner.loss_of
-    calls = itertools.count(1)
-
-    def broken(log_policy: torch.Tensor, advantage: torch.Tensor) -> torch.Tensor:
-        return real(log_policy, advantage) * (float("nan") if next(calls) == 5 else 1.0)
-
-    monkeypatch.setattr(learner, "loss_of", broken)
-    done = command("course.policy.reinforce", *SMALL, *small_sets, "--runs-dir", tmp_path / "runs")
+    """Weights as large as this learning rate makes them give NaN."""
+    runs = tmp_path / "runs"
+    words = (*WORDS, "--learning-rate", 1e30, *small_sets, "--runs-dir", runs)
+    done = command("course.policy.train", *words)
     assert done.code == 1
-    assert "DIVERGED at step 5: the loss is nan" in done.out
-    kept = next((tmp_path / "runs" / ".reinforce").iterdir())
+    assert re.search("DIVERGED at step 2: the loss is .*nan", done.out)
+    kept = next((runs / ".reinforce").iterdir())
+    assert str(kept) in done.out
     assert all(torch.isfinite(tensor).all() for tensor in torch.load(kept, weights_only=True)["policy"].values())
-    assert torch.load(kept, weights_only=True)["step"] == 3
-    assert not list((tmp_path / "runs").glob("run_*"))
-    assert not list((tmp_path / "runs").glob(".unfinished-*"))
+    assert torch.load(kept, weights_only=True)["step"] == 0
+    assert not list(runs.glob("run_*"))
+    assert not list(runs.glob(".unfinished-*"))
     kept.write_bytes(b"damaged")
-    done = command("course.policy.reinforce", *SMALL, *small_sets, "--runs-dir", tmp_path / "runs")
+    done = command("course.policy.train", *words)
     assert done.code == 2
     assert "not a state to go on from" in done.err
+
+
+def test_a_collapsed_run_keeps_the_last_good_weights_and_writes_no_run(
+    command: Command, small_sets: tuple[object, ...], tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    batch = ("--steps", 40, "--prompts-per-step", 4, "--samples-per-prompt", 4)
+    words = (*batch, "--learning-rate", 3.0, *small_sets, "--runs-dir", runs)
+    done = command("course.policy.noise", "--seeds", 0, "--shares", 0, *words)
+    assert done.code == 1
+    assert "COLLAPSED at step" in done.out
+    assert "no sample has earned anything for 8 steps" in done.out
+    kept = next((runs / ".reinforce").iterdir())
+    assert str(kept) in done.out
+    assert torch.load(kept, weights_only=True)["measured"][-1]["proxy"] > 0
+    assert not list(runs.glob("run_*"))
+
+
+def test_a_weak_rubric_has_two_curves_and_a_hole(
+    command: Command, small_sets: tuple[object, ...], tmp_path: Path
+) -> None:
+    words = ("--rubric", "anywhere", "--steps", 1, "--prompts-per-step", 4, "--plot", tmp_path / "picture.png")
+    done = command("course.policy.train", *words, *small_sets, "--runs-dir", tmp_path / "runs")
+    assert done.code == 0
+    assert "whose hole is" in done.out
+    assert sha256_file(tmp_path / "picture.png") == sha256_file(tmp_path / "runs" / "run_001" / "reinforce.png")
 
 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--rubric", "nice"), "--rubric: unknown rubric 'nice'; there are strict, anywhere"),
-        (("--beta", -0.1), "--beta: a number, zero or more"),
-        (("--beta", "nan"), "--beta: a number, zero or more"),
+        (("--rubric", "nice"), "--rubric: unknown: 'nice'; there are strict, anywhere"),
+        (("--beta", -0.1), "--beta: at least 0"),
+        (("--beta", "nan"), "--beta: a finite number"),
         (("--steps", 0), "--steps: at least 1, not 0"),
         (("--measure-every", 0), "--measure-every: at least 1, not 0"),
-        (("--samples-per-prompt", 1), "--samples: the mean of a prompt's own samples needs two or more"),
-        (("--noise", 1.5), "--noise: a share, from 0 to 1"),
-        (("--learning-rate", 0), "--learning-rate: a number above zero"),
-        (("--prompts-per-step", 5000), "--prompts: math_train.jsonl has only 2000 examples"),
+        (("--samples-per-prompt", 1), "--samples-per-prompt: the mean of a prompt's own samples needs two or more"),
+        (("--reward-flip-rate", 1.5), "--reward-flip-rate: at least 0 and at most 1"),
+        (("--learning-rate", 0), "--learning-rate: above 0"),
+        (("--prompts-per-step", 5000), "--prompts-per-step: math_train.jsonl has only 2000 examples"),
         (("--policy", "nowhere"), "nowhere: not a checkpoint"),
         (("--train", "nowhere"), "nowhere: No such file or directory"),
+        (("--plot", "."), "--plot: no file can be written at ."),
+        (("--plot", "README.md/x.png"), "--plot: no file can be written at README.md/x.png"),
+        (("--change", "beta", "--parent", "nowhere"), "nowhere: no such run"),
     ],
 )
-def test_bad_words(words: tuple[object, ...], reason: str, command: Command, tmp_path: Path) -> None:
-    done = command("course.policy.reinforce", *words, "--runs-dir", tmp_path / "runs")
+def test_what_is_refused_is_refused_before_learning(
+    words: tuple[object, ...], reason: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    done = command("course.policy.train", *words, "--runs-dir", tmp_path / "runs")
     assert done.code == 2
     assert reason in done.err
     assert done.err.count("\n") == 1
-    assert not list((tmp_path / "runs").glob("run_*"))
+    assert not (tmp_path / "runs").exists(), "nothing was learned"
 
 
 def test_the_view_fits_any_state() -> None:

@@ -12,26 +12,57 @@ estimated prompt by prompt from samples of π0. It bounds what can be earned at 
 sometimes gets right; what a policy learns on one prompt for another is not in it.
 """
 
-import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from course.core.command_line import DONE, run_command
+from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, notice, percent, table, visible
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import InputError, to_json_lines, to_pretty_json, write_whole
-from course.core.runs import SUMMARY, RunWriter
-from course.policy.core.experiment import add_options, ask, learn_each, open_experiment, settings_of, stoppable
+from course.core.files import InputError, to_json_lines
+from course.core.scoring import STRICT
+from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
 from course.policy.core.sampling import load_checkpoint
-from course.policy.reinforce import STRICT, Settings
+from course.policy.reinforce import Settings
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
-BETAS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-ASKED = 32  # samples of π0 for each prompt, from which the optimum is estimated
+SAMPLES = 32  # of π0 for each prompt, from which the optimum is estimated
 LINE = np.geomspace(0.02, 100, 80)  # the betas of the drawn optimum
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontierOptions(ExperimentOptions):
+    betas: tuple[float, ...] = option((0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0), "the leashes, 0 for none", at_least=0)
+
+    def check(self) -> None:
+        super().check()
+        if len(set(self.betas)) < len(self.betas):
+            raise InputError("--betas", "each value once")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A point for each leash, and the rewards of π0's samples, (prompts, SAMPLES), that give the optimum."""
+
+    settings: Settings
+    leashes: list[dict[str, Any]]
+    rewards: np.ndarray
+
+
+def run(experiment: Experiment, settings: Settings, options: FrontierOptions) -> Findings:
+    """Learn once for each leash, and estimate the optimum for it."""
+    pi0, _ = load_checkpoint(options.policy)
+    completions = experiment.sample(pi0, experiment.dev, settings.rubric, SAMPLES, (settings.seed, "optimum"))
+    rewards = np.array([completion.proxy for completion in completions]).reshape(-1, SAMPLES)
+    rows = []
+    for own, learned in experiment.learn_each([replace(settings, beta=beta) for beta in options.betas]):
+        last = learned.state.measured[-1]
+        reward, kl = optimum(rewards, own.beta) if own.beta else (None, None)
+        row = {name: last[name] for name in ("strict", "proxy", "kl", "k1", "k3", "codes", "prompts")}
+        says = visible(last["completions"][0])
+        rows.append({"beta": own.beta, **row, "optimum_reward": reward, "optimum_kl": kl, "says": says})
+    return Findings(settings, rows, rewards)
 
 
 def optimum(rewards: np.ndarray, beta: float) -> tuple[float, float]:
@@ -47,15 +78,14 @@ def optimum(rewards: np.ndarray, beta: float) -> tuple[float, float]:
     return float((weights * rewards).sum(axis=1).mean()), float(kl.mean())
 
 
-def draw(rows: Sequence[Mapping[str, Any]], rewards: np.ndarray, settings: Settings) -> bytes:
+def draw(findings: Findings) -> bytes:
     """The frontier: what each leash earns, by the rubric and by the strict scorer, against how far it went."""
-    figure, (panel,) = new_figure(
-        f"Reward against distance from π0: rubric {settings.rubric}, seed {settings.seed}", 1, 8, 4.6
-    )
-    line = [optimum(rewards, beta) for beta in LINE]
+    rubric, seed = findings.settings.rubric, findings.settings.seed
+    figure, (panel,) = new_figure(f"Reward against distance from π0: rubric {rubric}, seed {seed}", 1, 8, 4.6)
+    line = [optimum(findings.rewards, beta) for beta in LINE]
     panel.plot([kl for _, kl in line], [reward for reward, _ in line], color="#888888", label="optimum on π0's samples")
-    ordered = sorted(rows, key=lambda row: row["kl"])
-    names = {"proxy": settings.rubric, "strict": "strict"} if settings.rubric != STRICT else {"strict": "strict"}
+    ordered = sorted(findings.leashes, key=lambda row: row["kl"])
+    names = {"proxy": rubric, "strict": "strict"} if rubric != STRICT else {"strict": "strict"}
     for number, (key, name) in enumerate(names.items()):
         xs, ys = [row["kl"] for row in ordered], [row[key] for row in ordered]
         colour = COLOURS[0] if key == "proxy" else COLOURS[2]
@@ -68,9 +98,9 @@ def draw(rows: Sequence[Mapping[str, Any]], rewards: np.ndarray, settings: Setti
     return png(figure)
 
 
-def report(rows: Sequence[Mapping[str, Any]], rubric: str) -> None:
+def print_report(findings: Findings) -> None:
     """One row for each leash, and what to notice."""
-    out = console()
+    out, rows, rubric = console(), findings.leashes, findings.settings.rubric
     shown = table(">beta", f">{rubric}", ">strict", ">KL", ">optimum's reward", ">optimum's KL", "says")
     for row in rows:
         best = (percent(row["optimum_reward"]), f"{row['optimum_kl']:.2f}") if row["beta"] else ("-", "-")
@@ -86,47 +116,27 @@ def report(rows: Sequence[Mapping[str, Any]], rubric: str) -> None:
             f"against {percent(free['strict'])} with beta {free['beta']:g}. No rule gives that beta beforehand."
         )
     sentences.append(
-        "The optimum has had all the time there is, and can carry nothing from one prompt to another; the learner has "
-        "had few steps, and can."
+        "The optimum is the limit of learning on each prompt alone. The learner had few steps, but what it learns on "
+        "one prompt carries over to others."
     )
     notice(*sentences)
 
 
-@stoppable
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.policy.frontier", description="The leash, swept.")
-    names = ("rubric", "baseline", "steps", "prompts_per_step", "samples_per_prompt", "learning_rate", "seed")
-    add_options(parser, DEFAULT, *names)
-    parser.add_argument("--betas", type=float, nargs="+", default=list(BETAS), help="the leashes, 0 for none")
-    args = parser.parse_args()
-    if len(set(args.betas)) < len(args.betas):
-        raise InputError("--betas", "each value once")
-    settings = replace(settings_of(args, DEFAULT), measure_every=args.steps)
-    experiment = open_experiment("frontier", args)
-    out = console()
-    out.print(f"Loop C (learning): π0 paid by `{settings.rubric}`, on {len(args.betas)} leashes")
-    said = ask(*load_checkpoint(experiment.start), experiment.dev, settings.rubric, ASKED, settings.seed, "optimum")
-    rewards = np.array([one.proxy for one in said]).reshape(-1, ASKED)
-    rows, seconds = [], 0.0
-    for one, learned in learn_each(experiment, [replace(settings, beta=beta) for beta in args.betas]):
-        last = learned.state.measured[-1]
-        reward, kl = optimum(rewards, one.beta) if one.beta else (None, None)
-        row = {name: last[name] for name in ("strict", "proxy", "kl", "k1", "k3", "codes", "prompts_per_step")}
-        says = visible(last["completions"][0])
-        rows.append({"beta": one.beta, **row, "optimum_reward": reward, "optimum_kl": kl, "says": says})
-        seconds += learned.state.seconds
-    picture = draw(rows, rewards, settings)
-    if args.plot:
-        write_whole(args.plot, picture)
-    with RunWriter(args.runs_dir) as run:
-        run.write("frontier.jsonl", to_json_lines(rows))
-        run.write("frontier.png", picture)
-        run.write(SUMMARY, to_pretty_json({"loop": "C", "rubric": settings.rubric, "leashes": rows}))
-        manifest = experiment.manifest(args, {**asdict(settings), "betas": args.betas})
-        folder = run.finish(manifest, {"seconds_of_learning": seconds})
-    experiment.forget()
-    report(rows, settings.rubric)
-    experiment.point_to(folder)
+    hidden = ("beta", "reward_flip_rate", "measure_every")
+    settings, options = parse("course.policy.frontier", "The leash, swept.", DEFAULT, FrontierOptions, hide=hidden)
+    settings = replace(settings, measure_every=settings.steps)  # only the end of each policy is looked at
+    with open_experiment("frontier", options, settings) as experiment:
+        console().print(f"Loop C (learning): π0 paid by `{settings.rubric}`, on {len(options.betas)} leashes")
+        findings = run(experiment, settings, options)
+        saved = experiment.save(
+            {**asdict(settings), "betas": options.betas},
+            {"rubric": settings.rubric, "leashes": findings.leashes},
+            {"frontier.jsonl": to_json_lines(findings.leashes)},
+            draw(findings),
+        )
+    print_report(findings)
+    saved.close("python -m course.verify_run --run {run}")
     return DONE
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from course.core.command_line import option, parse, run_command
-from course.core.datasets import Completion, Sampling, Sidecar, load_dataset, sidecar_path
+from course.core.command_line import DONE, option, parse, run_command
+from course.core.datasets import Completion, Dataset, Sampling, Sidecar, load_dataset, sidecar_path
 from course.core.display import console, progress
 from course.core.files import InputError, sha256, sha256_file, to_json_lines, to_pretty_json, write_whole
 from course.core.paths import PI0
@@ -33,23 +33,29 @@ class Settings:
     seed: int = option(0, "of every random number", at_least=0)
     out: Path = option(help="the completions file to write (JSONL)")
 
+    def check(self) -> None:
+        if not self.out.name or self.out.is_dir():
+            raise InputError("--out", f"a file to write, not the folder {self.out}")
+        if self.out.resolve() == self.dataset.resolve():
+            raise InputError("--out", "this is the data set itself, which would be lost")
+
+
+def run(settings: Settings, dataset: Dataset) -> list[Completion]:
+    """`n` completions of each prompt, in the order of the data set."""
+    policy, tokenizer = load_checkpoint(settings.policy)
+    items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(settings.n)]
+    how = settings.temperature, settings.top_p, settings.seed, MAX_NEW_TOKENS
+    with progress("sampling", len(items)) as show:
+        texts = sample_completions(policy, tokenizer, items, *how, show)
+    return [Completion(key, text, number) for (key, _, number), text in zip(items, texts, strict=True)]
+
 
 def main() -> int:
     settings = parse("course.policy.sample", "Sample completions from a policy.", Settings)
     dataset = load_dataset(settings.dataset)
-    if not settings.out.name or settings.out.is_dir():
-        raise InputError("--out", f"a file to write, not the folder {settings.out}")
-    if settings.out.resolve() == settings.dataset.resolve():
-        raise InputError("--out", "this is the data set itself, which would be lost")
-    policy, tokenizer = load_checkpoint(settings.policy)
-    items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(settings.n)]
-    with progress("sampling", len(items)) as show:
-        texts = sample_completions(
-            policy, tokenizer, items, settings.temperature, settings.top_p, settings.seed, MAX_NEW_TOKENS, show
-        )
-    rows = [Completion(key, text, number) for (key, _, number), text in zip(items, texts, strict=True)]
-    data = to_json_lines(rows)
-    sidecar = Sidecar(
+    completions = run(settings, dataset)
+    data, sidecar = to_json_lines(completions), sidecar_path(settings.out)
+    made = Sidecar(
         policy=settings.policy.name,
         policy_sha256=checkpoint_sha256(settings.policy),
         tokenizer_sha256=sha256_file(settings.policy / "tokenizer.json"),
@@ -61,11 +67,11 @@ def main() -> int:
         versions={"torch": str(torch.__version__), "numpy": np.__version__},
     )
     write_whole(settings.out, data)
-    write_whole(sidecar_path(settings.out), to_pretty_json(sidecar))
+    write_whole(sidecar, to_pretty_json(made))
     out = console()
-    out.print(f"{len(rows)} completions in {settings.out}, how they were made in {sidecar_path(settings.out)}")
+    out.print(f"{len(completions)} completions in {settings.out}, how they were made in {sidecar}")
     out.print(f"Next: python -m course.eval --dataset {settings.dataset} --completions {settings.out}")
-    return 0
+    return DONE
 
 
 if __name__ == "__main__":

@@ -9,29 +9,25 @@ strict pass@1 is estimated from them in two ways and held against fresh samples:
 - *as they are*: the snapshot's own pass rate, which cannot change;
 - *reweighted*: each frozen completion counts by how much likelier it has become, π(completion) / π0(completion)
   (importance sampling, self-normalised for each prompt). Its *effective samples*, (Σw)² / Σw² (Kish 1965), say how many
-  of the sixteen still speak.
+  of the sixteen still count.
 
-And the failures: how much of what the policy says now, and which codes, the snapshot never saw. No reweighting can
-find out about those.
+And the failures: which share of today's completions, and which codes, the snapshot never held. Reweighting cannot show
+those.
 """
 
-import argparse
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
-from course.core.command_line import DONE, run_command
-from course.core.datasets import Dataset
+from course.core.command_line import DONE, parse, run_command
 from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines, to_pretty_json, write_whole
-from course.core.runs import SUMMARY, RunWriter
-from course.policy.core.experiment import add_options, ask, mean, open_experiment, settings_of, stoppable, watch
+from course.core.files import to_json_lines
+from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
 from course.policy.core.model import Policy
 from course.policy.core.sampling import BATCH, load_checkpoint, rng_for
 from course.policy.reinforce import ScoredCompletion, Settings, distinct, logprobs, roll_out, score_completions
@@ -39,6 +35,63 @@ from course.policy.reinforce import ScoredCompletion, Settings, distinct, logpro
 DEFAULT = Settings(rubric="tolerant", steps=48)
 FROZEN = 16  # samples of each prompt in the snapshot
 LIVE = 4  # fresh samples of each prompt at every measurement
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The measurements, each with the snapshot's estimates beside the truth; and the snapshot's codes."""
+
+    settings: Settings
+    rows: list[dict[str, Any]]
+    frozen_codes: dict[str, int]
+
+
+def run(experiment: Experiment, settings: Settings) -> Findings:
+    """Keep rollouts of π0, then learn, and hold their estimates against fresh samples at every measurement."""
+    pi0, _ = load_checkpoint(experiment.options.policy)
+    snapshot = Snapshot(experiment, pi0, settings)
+    learned = experiment.learn(settings, extra=snapshot.against)
+    return Findings(settings, learned.state.measured, counted(snapshot.completions))
+
+
+class Snapshot:
+    """Rollouts of a policy, kept; and their estimates of another one."""
+
+    def __init__(self, experiment: Experiment, policy: Policy, settings: Settings) -> None:
+        self.experiment, self.settings = experiment, settings
+        examples = list(experiment.dev.examples.values())
+        rollouts = roll_out(policy, experiment.tokenizer, examples, FROZEN, rng_for(settings.seed, "frozen"))
+        self.completions = score_completions(examples, rollouts.texts, settings.rubric)
+        firsts, self.of_sample = distinct(rollouts, FROZEN)
+        self.different = rollouts.rows(firsts)
+        self.logs = self.logprobs(policy)
+
+    def logprobs(self, policy: Policy) -> Tensor:
+        """log π of each different frozen completion."""
+        places = range(len(self.different.texts))
+        parts = [self.different.rows(places[first : first + BATCH]) for first in places[::BATCH]]
+        with torch.no_grad():
+            return torch.cat([logprobs(policy, part).sum(dim=1) for part in parts])
+
+    def against(self, policy: Policy, step: int) -> dict[str, Any]:
+        """The snapshot's estimates of a policy, beside what fresh samples of it show."""
+        rewards = torch.tensor([frozen.strict for frozen in self.completions]).view(-1, FROZEN)
+        ratios = (self.logprobs(policy) - self.logs)[self.of_sample].view(-1, FROZEN)
+        estimate, effective = reweighted(ratios, rewards)
+        stream = self.settings.seed, "live", step
+        live = self.experiment.sample(policy, self.experiment.dev, self.settings.rubric, LIVE, stream)
+        seen = {(frozen.example["id"], frozen.text) for frozen in self.completions}
+        unseen = [fresh for fresh in live if (fresh.example["id"], fresh.text) not in seen]
+        return {
+            "live": mean(fresh.strict for fresh in live),
+            "frozen": mean(frozen.strict for frozen in self.completions),
+            "reweighted": estimate,
+            "effective_samples": effective,
+            "unseen": len(unseen) / len(live),
+            "unseen_failures": failures(unseen) / max(1, failures(live)),
+            "live_codes": counted(live),
+            "new_codes": sorted({fresh.code for fresh in live} - {frozen.code for frozen in self.completions}),
+        }
 
 
 def reweighted(ratios: Tensor, rewards: Tensor) -> tuple[float, float]:
@@ -53,94 +106,58 @@ def reweighted(ratios: Tensor, rewards: Tensor) -> tuple[float, float]:
     return estimate.mean().item(), effective.mean().item()
 
 
-class Snapshot:
-    """Rollouts of a policy, kept; and what they say of another one."""
-
-    def __init__(self, policy: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, seed: int) -> None:
-        self.tokenizer, self.dataset, self.rubric, self.seed = tokenizer, dataset, rubric, seed
-        examples = list(dataset.examples.values())
-        rollouts = roll_out(policy, tokenizer, examples, FROZEN, rng_for(seed, "frozen"))
-        self.said = score_completions(examples, rollouts.texts, rubric)
-        firsts, self.of_sample = distinct(rollouts, FROZEN)
-        self.different = rollouts.rows(firsts)
-        self.logs = self.logprobs(policy)
-        self.seen = {(one.example["id"], one.text) for one in self.said}
-        self.codes = {one.code for one in self.said}
-
-    def logprobs(self, policy: Policy) -> Tensor:
-        """log π of each different frozen completion."""
-        places = range(len(self.different.texts))
-        parts = [self.different.rows(places[first : first + BATCH]) for first in places[::BATCH]]
-        with torch.no_grad():
-            return torch.cat([logprobs(policy, part).sum(dim=1) for part in parts])
-
-    def against(self, policy: Policy, step: int) -> dict[str, Any]:
-        """The snapshot's estimates of a policy beside what the policy says when it is asked."""
-        rewards = torch.tensor([one.strict for one in self.said]).view(-1, FROZEN)
-        ratios = (self.logprobs(policy) - self.logs)[self.of_sample].view(-1, FROZEN)
-        estimate, effective = reweighted(ratios, rewards)
-        live = ask(policy, self.tokenizer, self.dataset, self.rubric, LIVE, self.seed, "live", step)
-        unseen = [one for one in live if (one.example["id"], one.text) not in self.seen]
-        return {
-            "live": mean(one.strict for one in live),
-            "frozen": mean(one.strict for one in self.said),
-            "reweighted": estimate,
-            "effective_samples": effective,
-            "unseen": len(unseen) / len(live),
-            "unseen_failures": sum(one.strict == 0 for one in unseen) / max(1, sum(one.strict == 0 for one in live)),
-            "live_codes": counted(live),
-            "new_codes": sorted({one.code for one in live} - self.codes),
-        }
+def failures(completions: Sequence[ScoredCompletion]) -> int:
+    return sum(completion.strict == 0 for completion in completions)
 
 
-def counted(said: Sequence[ScoredCompletion]) -> dict[str, int]:
-    return dict(sorted(Counter(one.code for one in said).items()))
+def counted(completions: Sequence[ScoredCompletion]) -> dict[str, int]:
+    """How many completions have each code."""
+    return dict(sorted(Counter(completion.code for completion in completions).items()))
 
 
-def draw(rows: Sequence[Mapping[str, Any]], settings: Settings) -> bytes:
+def draw(findings: Findings) -> bytes:
     """The estimates beside the truth, and how much of the present the snapshot has seen."""
+    settings, rows = findings.settings, findings.rows
     figure, (left, right) = new_figure(
         f"What frozen rollouts of π0 say of the learning policy: rubric {settings.rubric}, seed {settings.seed}", 2, 10
     )
-    steps = [row["step"] for row in rows]
-    for name, line, label in (
-        ("live", "s-", "live: fresh samples"),
-        ("frozen", "o--", "frozen, as they are"),
-        ("reweighted", "^:", "frozen, reweighted"),
-    ):
-        left.plot(steps, [row[name] for row in rows], line, label=label, color=COLOURS["lfr".index(name[0])])
+    curves = (
+        (left, "live", 1, "s-", "live: fresh samples"),
+        (left, "frozen", 1, "o--", "frozen, as they are"),
+        (left, "reweighted", 1, "^:", "frozen, reweighted"),
+        (right, "unseen", 1, "s-", "completions never seen"),
+        (right, "unseen_failures", 1, "o--", "failures never seen"),
+        (right, "effective_samples", FROZEN, "^:", f"effective samples / {FROZEN}"),
+    )
+    for (panel, name, unit, line, label), colour in zip(curves, COLOURS, strict=True):
+        xs, ys = [row["step"] for row in rows], [row[name] / unit for row in rows]
+        panel.plot(xs, ys, line, label=label, color=colour)
     left.set(xlabel="step", ylabel="strict pass@1, dev", ylim=(0, 1), title="Two estimates and the truth")
-    left.legend(fontsize=8)
-    right.plot(steps, [row["unseen"] for row in rows], "s-", color=COLOURS[3], label="completions never seen")
-    right.plot(steps, [row["unseen_failures"] for row in rows], "o--", color=COLOURS[4], label="failures never seen")
-    effective = [row["effective_samples"] / FROZEN for row in rows]
-    right.plot(steps, effective, "^:", color=COLOURS[5], label=f"effective samples / {FROZEN}")
     right.set(xlabel="step", ylabel="share", ylim=(0, 1.02), title="What the snapshot knows of today")
-    right.legend(fontsize=8)
+    for panel in (left, right):
+        panel.legend(fontsize=8)
     return png(figure)
 
 
-def report(rows: Sequence[Mapping[str, Any]], frozen: Mapping[str, int]) -> None:
+def print_report(findings: Findings) -> None:
     """The table over the steps, the codes then and now, and what to notice."""
-    out = console()
-    shown = table(
-        ">step", ">live", ">frozen", ">reweighted", f">effective of {FROZEN}", ">unseen", ">of failures", "new codes"
-    )
+    out, rows, frozen = console(), findings.rows, findings.frozen_codes
+    effective, unseen = f">effective of {FROZEN}", (">unseen", ">of failures")
+    shown = table(">step", ">live", ">frozen", ">reweighted", effective, *unseen, "new codes")
     for row in rows:
-        rates = [percent(row[name]) for name in ("live", "frozen", "reweighted")]
-        unseen = [percent(row[name]) for name in ("unseen", "unseen_failures")]
-        shown.add_row(
-            str(row["step"]), *rates, f"{row['effective_samples']:.1f}", *unseen, ", ".join(row["new_codes"]) or "-"
-        )
+        estimates = [percent(row[name]) for name in ("live", "frozen", "reweighted")]
+        shares = [percent(row[name]) for name in ("unseen", "unseen_failures")]
+        new_codes = ", ".join(row["new_codes"]) or "-"
+        shown.add_row(str(row["step"]), *estimates, f"{row['effective_samples']:.1f}", *shares, new_codes)
     out.print()
     out.print(shown)
     last = rows[-1]
+    live = last["live_codes"]
     out.print("\nBy code, share of completions:")
     codes = table("code", ">snapshot", ">live, at the end")
-    then, now = sum(frozen.values()), sum(last["live_codes"].values())
-    names = sorted({*frozen, *last["live_codes"]}, key=lambda name: (-last["live_codes"].get(name, 0), name))
-    for name in names:
-        codes.add_row(name, percent(frozen.get(name, 0) / then), percent(last["live_codes"].get(name, 0) / now))
+    then, now = sum(frozen.values()), sum(live.values())
+    for name in sorted({*frozen, *live}, key=lambda name: (-live.get(name, 0), name)):
+        codes.add_row(name, percent(frozen.get(name, 0) / then), percent(live.get(name, 0) / now))
     out.print(codes)
     worst = max(rows, key=lambda row: abs(row["reweighted"] - row["live"]))
     notice(
@@ -153,30 +170,22 @@ def report(rows: Sequence[Mapping[str, Any]], frozen: Mapping[str, int]) -> None
     )
 
 
-@stoppable
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.policy.shift", description="Distribution shift, measured.")
-    add_options(parser, DEFAULT, *(name for name in asdict(DEFAULT) if name != "noise"))
-    args = parser.parse_args()
-    experiment, settings = open_experiment("shift", args), settings_of(args, DEFAULT)
-    out = console()
-    out.print(f"Loop C (learning): π0 paid by `{settings.rubric}`, beside {FROZEN} frozen samples of each dev prompt")
-    snapshot = Snapshot(*load_checkpoint(experiment.start), experiment.dev, settings.rubric, settings.seed)
-    with watch(settings) as show:
-        learned = experiment.learn(settings, show, snapshot.against)
-    rows, frozen = learned.state.measured, counted(snapshot.said)
-    picture = draw(rows, settings)
-    if args.plot:
-        write_whole(args.plot, picture)
-    with RunWriter(args.runs_dir) as run:
-        run.write("measurements.jsonl", to_json_lines(rows))
-        run.write("shift.png", picture)
-        summary = {"loop": "C", "frozen_codes": frozen, "frozen_samples": FROZEN, "first": rows[0], "last": rows[-1]}
-        run.write(SUMMARY, to_pretty_json(summary))
-        folder = run.finish(experiment.manifest(args, asdict(settings)), {"seconds_of_learning": learned.state.seconds})
-    experiment.forget()
-    report(rows, frozen)
-    experiment.point_to(folder)
+    hidden = ("reward_flip_rate",)
+    settings, options = parse("course.policy.shift", "Distribution shift.", DEFAULT, ExperimentOptions, hide=hidden)
+    with open_experiment("shift", options, settings) as experiment:
+        beside = f"beside {FROZEN} frozen samples of each dev prompt"
+        console().print(f"Loop C (learning): π0 paid by `{settings.rubric}`, {beside}")
+        findings = run(experiment, settings)
+        rows, codes = findings.rows, findings.frozen_codes
+        saved = experiment.save(
+            asdict(settings),
+            {"frozen_codes": codes, "frozen_samples": FROZEN, "first": rows[0], "last": rows[-1]},
+            {"measurements.jsonl": to_json_lines(rows)},
+            draw(findings),
+        )
+    print_report(findings)
+    saved.close("python -m course.verify_run --run {run}")
     return DONE
 
 

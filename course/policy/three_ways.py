@@ -4,7 +4,7 @@
 
 Each way may sample as many completions as the others and have them scored by the strict scorer:
 
-- *best of N* (Loop B) changes no policy. It spends its samples when it is asked: N for each prompt, of which a right
+- *best of N* (Loop B) changes no policy. It spends its samples when it answers: N for each prompt, of which a right
   one is returned if there is one. The scorer, and so the right answer, must be at hand then.
 - *fine-tuning on the best* (rejection sampling; Yuan et al. 2023) samples from π0, keeps what was right, and makes that
   likelier: the loss of REINFORCE with advantage 1 for what passed and 0 for the rest, on samples that stay π0's.
@@ -14,51 +14,30 @@ Both learners make the same number of updates, and answer with one sample. All a
 once.
 """
 
-import argparse
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 
-from course.core.command_line import DONE, run_command
+from course.core.command_line import DONE, parse, run_command
 from course.core.datasets import Dataset, Example
 from course.core.display import console, notice, p_value, percent, progress, table
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines, to_pretty_json, write_whole
-from course.core.runs import SUMMARY, RunWriter, earlier_looks, looks_line
+from course.core.files import to_json_lines
+from course.core.scoring import STRICT
 from course.core.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
-from course.policy.core.experiment import (
-    add_options,
-    ask,
-    counts_of,
-    keep_policy,
-    mean,
-    open_experiment,
-    settings_of,
-    stoppable,
-    watch,
-)
+from course.policy import reinforce
+from course.policy.core.experiment import Experiment, ExperimentOptions, counts_of, mean, open_experiment
 from course.policy.core.model import Policy
 from course.policy.core.sampling import load_checkpoint, rng_for
-from course.policy.reinforce import (
-    STRICT,
-    Rollouts,
-    Settings,
-    distinct,
-    gradient_step,
-    kl_from_reference,
-    prompts_of_step,
-    roll_out,
-    score_completions,
-)
+from course.policy.reinforce import Learned, Rollouts, Settings, roll_out
 
-DEFAULT = Settings()
 N = 8  # best of so many
-ASKED = 8  # answers to each prompt when a way is measured
-BEST, TUNED, LEARNED = f"best of {N}", "fine-tuned on the best", "REINFORCE"
+ANSWERS = 8  # to each prompt when a way is measured
+PI0, BEST, TUNED, LEARNED = "π0", f"best of {N}", "fine-tuned on the best", "REINFORCE"
 
 
 @dataclass(frozen=True)
@@ -80,10 +59,45 @@ class Measured:
             "passes": sum(c for _, c in counts),
             "pass_at_1": mean_pass_at_k(counts, 1),
             "pass_at_1_interval": rate_interval(counts),
-            f"pass_at_{ASKED}": mean_pass_at_k(counts, ASKED),
+            f"pass_at_{ANSWERS}": mean_pass_at_k(counts, ANSWERS),
             "samples_at_inference": N if self.way == BEST else 1,
             "kl": self.kl,
         }
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Both learned policies, and how every way does on both splits."""
+
+    settings: Settings
+    learned: Learned
+    tuned: Policy
+    right_samples: int  # that the fine-tuning read
+    measured: list[Measured]
+    pairs: list[dict[str, Any]]
+
+
+def budget_of(settings: Settings) -> int:
+    """How many completions each way may sample."""
+    return settings.steps * settings.prompts_per_step * settings.samples_per_prompt
+
+
+def run(experiment: Experiment, settings: Settings) -> Findings:
+    """Learn in two ways from the same π0; then measure every way, on dev and on the holdout once."""
+    learned = experiment.learn(settings)
+    tuned, tokenizer = load_checkpoint(experiment.options.policy)
+    pi0, seed = learned.reference, settings.seed
+    right = collect(tuned, tokenizer, list(experiment.train.examples.values()), settings)
+    fine_tune(tuned, right, settings)
+    measured, pairs = [], []
+    for dataset in (experiment.dev, experiment.holdout):
+        policies = {PI0: pi0, TUNED: tuned, LEARNED: learned.policy}
+        ways = {way: measure_policy(experiment, way, policy, pi0, dataset, seed) for way, policy in policies.items()}
+        ways[BEST] = measure_best_of(experiment, pi0, dataset, seed)
+        measured += [ways[way] for way in (PI0, BEST, TUNED, LEARNED)]
+        for before, after in ((PI0, BEST), (PI0, TUNED), (PI0, LEARNED), (TUNED, LEARNED), (BEST, LEARNED)):
+            pairs.append(compared(ways[before], ways[after]))
+    return Findings(settings, learned, tuned, sum(len(rollouts.texts) for rollouts in right), measured, pairs)
 
 
 def collect(policy: Policy, tokenizer: Tokenizer, train: Sequence[Example], settings: Settings) -> list[Rollouts]:
@@ -91,32 +105,31 @@ def collect(policy: Policy, tokenizer: Tokenizer, train: Sequence[Example], sett
 
     Equal samples of a prompt are kept once.
     """
-    kept = []
+    right = []
     with progress("sampling from π0", settings.steps) as show:
         for step in range(1, settings.steps + 1):
-            examples, rng = prompts_of_step(train, settings, step)
+            examples, rng = reinforce.prompts_of_step(train, settings, step)
             rollouts = roll_out(policy, tokenizer, examples, settings.samples_per_prompt, rng)
-            said = score_completions(examples, rollouts.texts, STRICT)
-            firsts, _ = distinct(rollouts, settings.samples_per_prompt)
-            kept.append(rollouts.rows([place for place in firsts if said[place].strict]))
+            completions = reinforce.score_completions(examples, rollouts.texts, STRICT)
+            firsts, _ = reinforce.distinct(rollouts, settings.samples_per_prompt)
+            right.append(rollouts.rows([place for place in firsts if completions[place].strict]))
             show(step)
-    return kept
+    return right
 
 
-def fine_tune(policy: Policy, kept: Sequence[Rollouts], settings: Settings) -> int:
-    """As many updates as REINFORCE makes, each on the right samples of one step's prompts. Returns how many there were.
+def fine_tune(policy: Policy, right: Sequence[Rollouts], settings: Settings) -> None:
+    """As many updates as REINFORCE makes, each on the right samples of one step's prompts.
 
-    The loss is REINFORCE's, with every advantage 1: the mean over samples of -Σ log π.
+    The loss is REINFORCE's, with every advantage 1: the mean over samples of -Σ log π. Raises DivergedError.
     """
     optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
-    order = rng_for(settings.seed, "order").permutation(len(kept))
-    with progress("fine-tuning", len(kept)) as show:
+    order = rng_for(settings.seed, "order").permutation(len(right))
+    with progress("fine-tuning", len(right)) as show:
         for done, place in enumerate(order, start=1):
-            many = len(kept[place].texts)
-            if many:
-                gradient_step(policy, optimizer, kept[place], torch.ones(many), many)
+            samples = len(right[place].texts)
+            if samples:
+                reinforce.gradient_step(policy, optimizer, right[place], torch.ones(samples), samples)
             show(done)
-    return sum(len(rollouts.texts) for rollouts in kept)
 
 
 def kl_of_best(p: float, n: int) -> float:
@@ -132,161 +145,121 @@ def kl_of_best(p: float, n: int) -> float:
 
 
 def measure_policy(
-    way: str, policy: Policy, reference: Policy, tokenizer: Tokenizer, dataset: Dataset, seed: int
+    experiment: Experiment, way: str, policy: Policy, pi0: Policy, dataset: Dataset, seed: int
 ) -> Measured:
-    """One sample at a time, so many for each prompt."""
-    said = ask(policy, tokenizer, dataset, STRICT, ASKED, seed, way, dataset.split)
-    examples = list(dataset.examples.values())
-    rollouts = roll_out(policy, tokenizer, examples, 1, rng_for(seed, "drift", way, dataset.split))
-    return Measured(way, dataset.split, counts_of(said), kl_from_reference(policy, reference, rollouts)["kl"])
+    """ANSWERS samples of each prompt, each an answer; and the KL from π0."""
+    completions = experiment.sample(policy, dataset, STRICT, ANSWERS, (seed, way, dataset.split))
+    examples, stream = list(dataset.examples.values()), rng_for(seed, "drift", way, dataset.split)
+    rollouts = roll_out(policy, experiment.tokenizer, examples, 1, stream)
+    kl = reinforce.kl_from_reference(policy, pi0, rollouts)["kl"]
+    return Measured(way, dataset.split, counts_of(completions), kl)
 
 
-def measure_best_of(policy: Policy, tokenizer: Tokenizer, dataset: Dataset, seed: int) -> Measured:
-    """Best of N, so many times for each prompt, each time with N samples of its own."""
-    chosen: dict[str, list[float]] = {key: [] for key in dataset.examples}
-    every: dict[str, list[float]] = {key: [] for key in dataset.examples}
-    with progress(f"best of {N}", ASKED) as show:
-        for turn in range(ASKED):
-            said = ask(policy, tokenizer, dataset, STRICT, N, seed, BEST, dataset.split, turn)
-            for place in range(0, len(said), N):
-                rewards = [one.strict for one in said[place : place + N]]
-                chosen[said[place].example["id"]].append(max(rewards))
-                every[said[place].example["id"]] += rewards
+def measure_best_of(experiment: Experiment, pi0: Policy, dataset: Dataset, seed: int) -> Measured:
+    """ANSWERS answers to each prompt, each the best of N samples of its own."""
+    passes, samples = dict.fromkeys(dataset.examples, 0), dict.fromkeys(dataset.examples, 0)
+    with progress(f"best of {N}", ANSWERS) as show:
+        for turn in range(ANSWERS):
+            completions = experiment.sample(pi0, dataset, STRICT, N, (seed, BEST, dataset.split, turn))
+            for example_id, (_, right) in counts_of(completions).items():
+                passes[example_id] += right > 0
+                samples[example_id] += right
             show(turn + 1)
-    kl = mean(kl_of_best(mean(rewards), N) for rewards in every.values())
-    return Measured(BEST, dataset.split, {key: (ASKED, int(sum(won))) for key, won in chosen.items()}, kl)
+    kl = mean(kl_of_best(right / (N * ANSWERS), N) for right in samples.values())
+    return Measured(BEST, dataset.split, {key: (ANSWERS, passed) for key, passed in passes.items()}, kl)
 
 
-def draw(dev: Sequence[Measured], seed: int) -> bytes:
-    """pass@1 and pass@8 of each way; and pass@1 against the distance from π0."""
+def compared(before: Measured, after: Measured) -> dict[str, Any]:
+    """Two ways, prompt by prompt."""
+    verdict = paired(before.counts, after.counts)
+    return {
+        "split": after.split,
+        "before": before.way,
+        "after": after.way,
+        "difference": verdict.difference,
+        "interval": verdict.interval,
+        "wins": len(verdict.wins),
+        "losses": len(verdict.losses),
+        "p": verdict.p,
+    }
+
+
+def draw(findings: Findings) -> bytes:
+    """pass@1 and pass@8 of each way on dev; and pass@1 against the distance from π0."""
+    seed = findings.settings.seed
     figure, (left, right) = new_figure(f"Three ways to spend the same samples (dev, seed {seed})", 2, 10.5)
-    rows = [measured.row() for measured in dev]
+    rows = [measured.row() for measured in findings.measured[:4]]
     for place, row in enumerate(rows):
-        colour = COLOURS[place]
-        bars = ((row["pass_at_1"], -0.2, 1.0), (row[f"pass_at_{ASKED}"], 0.2, 0.45))
-        for height, shift, alpha in bars:
+        colour, rate = COLOURS[place], row["pass_at_1"]
+        for height, shift, alpha in ((rate, -0.2, 1.0), (row[f"pass_at_{ANSWERS}"], 0.2, 0.45)):
             left.bar(place + shift, height, 0.38, color=colour, alpha=alpha)
             left.annotate(f"{height:.2f}", (place + shift, height), ha="center", va="bottom", fontsize=8)
-        right.plot(row["kl"], row["pass_at_1"], "o", ms=9, color=colour)
-        right.annotate(
-            row["way"],
-            (row["kl"], row["pass_at_1"]),
-            (0, -14 - 12 * (place % 2)),
-            textcoords="offset points",
-            fontsize=9,
-            ha="center",
-        )
+        right.plot(row["kl"], rate, "o", ms=9, color=colour)
+        below = (0, -14 - 12 * (place % 2))
+        right.annotate(row["way"], (row["kl"], rate), below, textcoords="offset points", fontsize=9, ha="center")
     left.set_xticks(range(len(rows)), [row["way"].replace(" on", "\non") for row in rows], fontsize=9)
-    left.set(ylim=(0, 1.08), ylabel="rate", title=f"pass@1 (full) and pass@{ASKED} (pale)")
+    left.set(ylim=(0, 1.08), ylabel="rate", title=f"pass@1 (full) and pass@{ANSWERS} (pale)")
     right.set(xlabel="KL from π0 (nats a completion)", ylabel="pass@1", ylim=(0, 1.02), title="What it cost in drift")
     right.margins(x=0.25)
     return png(figure)
 
 
-def comparisons(measured: Sequence[Measured]) -> list[dict[str, Any]]:
-    """The pairs of ways that a reader asks about, prompt by prompt."""
-    by_way = {one.way: one for one in measured}
-    found = []
-    for before, after in (("π0", BEST), ("π0", TUNED), ("π0", LEARNED), (TUNED, LEARNED), (BEST, LEARNED)):
-        verdict = paired(by_way[before].counts, by_way[after].counts)
-        found.append(
-            {
-                "split": by_way[after].split,
-                "before": before,
-                "after": after,
-                "difference": verdict.difference,
-                "interval": verdict.interval,
-                "wins": len(verdict.wins),
-                "losses": len(verdict.losses),
-                "p": verdict.p,
-            }
-        )
-    return found
-
-
-def report(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]], budget: int, kept: int) -> None:
+def print_report(findings: Findings) -> None:
     """The ways beside each other, the paired statistics, and what to notice."""
-    out = console()
-    shown = table("split", "way", ">pass@1", ">passes", f">pass@{ASKED}", ">samples an answer", ">KL from π0")
-    for row in rows:
+    out, budget = console(), budget_of(findings.settings)
+    shown = table("split", "way", ">pass@1", ">passes", f">pass@{ANSWERS}", ">samples an answer", ">KL from π0")
+    for row in (measured.row() for measured in findings.measured):
         fraction = f"{row['passes']}/{row['samples']}"
-        rates = percent(row["pass_at_1"]), fraction, percent(row[f"pass_at_{ASKED}"])
+        rates = percent(row["pass_at_1"]), fraction, percent(row[f"pass_at_{ANSWERS}"])
         shown.add_row(row["split"], row["way"], *rates, str(row["samples_at_inference"]), f"{row['kl']:.2f}")
     out.print()
     out.print(shown)
     shown = table("split", "after", "against", ">pass@1", "95 % interval", ">wins, losses", ">exact paired p")
-    for pair in pairs:
+    for pair in findings.pairs:
         low, high = (100 * end for end in pair["interval"])
-        shown.add_row(
-            pair["split"],
-            pair["after"],
-            pair["before"],
-            f"{100 * pair['difference']:+.1f} points",
-            f"{low:+.1f} to {high:+.1f}",
-            f"{pair['wins']}, {pair['losses']}",
-            p_value(pair["p"]),
-        )
+        change = f"{100 * pair['difference']:+.1f} points", f"{low:+.1f} to {high:+.1f}"
+        won = f"{pair['wins']}, {pair['losses']}"
+        shown.add_row(pair["split"], pair["after"], pair["before"], *change, won, p_value(pair["p"]))
     out.print("\nPrompt by prompt:")
     out.print(shown)
-    learners = next(pair for pair in pairs if (pair["before"], pair["after"]) == (TUNED, LEARNED))
+    learners = next(pair for pair in findings.pairs if (pair["before"], pair["after"]) == (TUNED, LEARNED))
     verdict = "luck explains it" if learners["p"] >= SIGNIFICANT else "more than luck explains"
     notice(
-        f"Best of {N} is selection: π0 is what it was. Chosen and judged by one scorer it is pass@{N} of π0 by "
+        f"Best of {N} is selection: π0 is what it was. Chosen and graded by one scorer it is pass@{N} of π0 by "
         f"construction. It needs the right answer at hand, and {N} samples for every answer, for ever.",
-        f"The learners spent {budget:,} samples once (the fine-tuning read {kept:,} different right ones), and answer "
-        f"with one. After {budget // (N - 1):,} answers best of {N} has sampled more than they ever did.",
+        f"The learners spent {budget:,} samples once (the fine-tuning read {findings.right_samples:,} different right "
+        f"ones), and answer with one. After {budget // (N - 1):,} answers best of {N} has sampled more than they ever "
+        "did.",
         f"REINFORCE against fine-tuning on the best, on {learners['split']}: {100 * learners['difference']:+.1f} "
         f"points, p = {p_value(learners['p'])}: {verdict}.",
-        f"Compare pass@1 and pass@{ASKED}: what learning gains at one sample it may lose in variety.",
+        f"Compare pass@1 and pass@{ANSWERS}: what learning gains at one sample it may lose in variety.",
     )
 
 
-@stoppable
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.policy.three_ways", description="Three ways, one budget.")
-    add_options(
-        parser, DEFAULT, "steps", "prompts_per_step", "samples_per_prompt", "learning_rate", "measure_every", "seed"
-    )
-    args = parser.parse_args()
-    experiment, settings = open_experiment("three_ways", args), settings_of(args, DEFAULT)
-    budget = settings.steps * settings.prompts_per_step * settings.samples_per_prompt
-    out = console()
-    out.print(f"Loops B and C from the same π0: {budget:,} sampled completions for each way\n")
-    with watch(settings) as show:
-        learned = experiment.learn(settings, show)
-    tuned, tokenizer = load_checkpoint(experiment.start)
-    kept = fine_tune(tuned, collect(tuned, tokenizer, list(experiment.train.examples.values()), settings), settings)
-
-    looks = earlier_looks(experiment.holdout.prompts_sha256, args.runs_dir)
-    measured = []
-    for dataset in (experiment.dev, experiment.holdout):
-        for way, policy in (("π0", learned.reference), (TUNED, tuned), (LEARNED, learned.policy)):
-            measured.append(measure_policy(way, policy, learned.reference, tokenizer, dataset, settings.seed))
-        measured.insert(-2, measure_best_of(learned.reference, tokenizer, dataset, settings.seed))
-    dev, holdout = measured[:4], measured[4:]
-    picture = draw(dev, settings.seed)
-    if args.plot:
-        write_whole(args.plot, picture)
-    rows, pairs = [one.row() for one in measured], [*comparisons(dev), *comparisons(holdout)]
-    counts = [
-        {"way": one.way, "split": one.split, "id": key, "samples_per_prompt": n, "passes": c}
-        for one in measured
-        for key, (n, c) in one.counts.items()
-    ]
-    with RunWriter(args.runs_dir) as run:
-        run.write("counts.jsonl", to_json_lines(counts))
-        run.write("measurements.jsonl", to_json_lines(learned.state.measured))
-        run.write("three_ways.png", picture)
-        summary = {"loop": "C", "budget": budget, "kept": kept, "ways": rows, "pairs": pairs}
-        run.write(SUMMARY, to_pretty_json(summary))
-        manifest = experiment.manifest(args, asdict(settings))
-        manifest["policy"]["reinforce"] = keep_policy(run, "reinforce", learned.policy, tokenizer)
-        manifest["policy"]["fine_tuned"] = keep_policy(run, "fine_tuned", tuned, tokenizer)
-        manifest["looked_at"] = [experiment.holdout.prompts_sha256]
-        folder = run.finish(manifest, {"seconds_of_learning": learned.state.seconds})
-    experiment.forget()
-    report(rows, pairs, budget, kept)
-    experiment.point_to(folder, *([looks_line(looks)] if experiment.holdout.split == "holdout" else []))
+    hidden, about = ("rubric", "beta", "baseline", "reward_flip_rate"), "Three ways, one budget."
+    settings, options = parse("course.policy.three_ways", about, Settings(), ExperimentOptions, hide=hidden)
+    with open_experiment("three_ways", options, settings) as experiment:
+        budget = budget_of(settings)
+        console().print(f"Loops B and C from the same π0: {budget:,} sampled completions for each way\n")
+        findings = run(experiment, settings)
+        learned = findings.learned
+        counts = [
+            {"way": measured.way, "split": measured.split, "id": key, "samples": n, "passes": c}
+            for measured in findings.measured
+            for key, (n, c) in measured.counts.items()
+        ]
+        ways = [measured.row() for measured in findings.measured]
+        saved = experiment.save(
+            asdict(settings),
+            {"budget": budget, "kept": findings.right_samples, "ways": ways, "pairs": findings.pairs},
+            {"counts.jsonl": to_json_lines(counts), "measurements.jsonl": to_json_lines(learned.state.measured)},
+            draw(findings),
+            policies={"reinforce": learned.policy, "fine_tuned": findings.tuned},
+            looks_at=experiment.holdout,
+        )
+    print_report(findings)
+    saved.close("python -m course.verify_run --run {run}")
     return DONE
 
 

@@ -1,32 +1,47 @@
 """Loop C on a real language model: watch π0 learn from nothing but rewards.
 
-    python -m course.policy.reinforce
-    python -m course.policy.reinforce --rubric tolerant --steps 96
-    python -m course.policy.reinforce --rubric tolerant --steps 96 --beta 0.1
+    python -m course.policy.train
+    python -m course.policy.train --rubric tolerant --steps 96
+    python -m course.policy.train --rubric tolerant --steps 96 --beta 0.1
 
-The algorithm stands in `course/policy/learner.py`, to be read from top to bottom. This command runs it once, measures
-on dev by the way and on the holdout once, at the end, and keeps the learned policy as a checkpoint. The strict scorer
-is a rubric like the others here, and the default. A run that was stopped goes on when the command is typed again.
+The algorithm is `course/policy/reinforce.py`, to be read from top to bottom. This command runs it once, measures on
+dev while it learns and once on the holdout at the end, and keeps the learned policy as a checkpoint. The strict scorer
+is a rubric like the others here, and the default. A run that was stopped resumes when the command is typed again.
 """
 
-import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from course.core.command_line import DONE, run_command
-from course.core.display import console, notice, percent, table, typed
+from course.core.command_line import DONE, parse, run_command
+from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines, to_pretty_json, write_whole
-from course.core.runs import SUMMARY, RunWriter, earlier_looks, looks_line
-from course.policy.core.experiment import add_options, keep_policy, open_experiment, settings_of, stoppable, watch
-from course.policy.reinforce import STRICT, Settings, measure
+from course.core.files import to_json_lines
+from course.core.scoring import STRICT
+from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
+from course.policy.reinforce import Learned, Settings, measure
 from course.rubrics import RUBRICS
 
 
-def draw(measured: Sequence[Mapping[str, Any]], log: Sequence[Mapping[str, float]], settings: Settings) -> bytes:
+@dataclass(frozen=True)
+class Findings:
+    """What learning brought: the learned policy, and how it does on problems that it never met."""
+
+    settings: Settings
+    learned: Learned
+    holdout: dict[str, Any]
+
+
+def run(experiment: Experiment, settings: Settings) -> Findings:
+    """Learn; then look at the holdout once."""
+    learned = experiment.learn(settings)
+    policies = learned.policy, learned.reference, learned.tokenizer
+    holdout = measure(*policies, experiment.holdout, settings.rubric, settings.seed, learned.state.step)
+    return Findings(settings, learned, holdout)
+
+
+def draw(findings: Findings) -> bytes:
     """Both rewards and the KL over the steps."""
+    settings, log, measured = findings.settings, findings.learned.state.log, findings.learned.state.measured
     figure, (left, right) = new_figure(
         f"REINFORCE on π0: rubric {settings.rubric}, beta {settings.beta:g}, seed {settings.seed}", panels=2, width=10
     )
@@ -46,59 +61,19 @@ def draw(measured: Sequence[Mapping[str, Any]], log: Sequence[Mapping[str, float
     return png(figure)
 
 
-@stoppable
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m course.policy.reinforce", description="Loop C: REINFORCE on π0.")
-    add_options(parser, Settings(), *asdict(Settings()))
-    args = parser.parse_args()
-    experiment, settings = open_experiment("reinforce", args), settings_of(args, Settings())
-    out = console()
-    out.print(f"Loop C (learning): REINFORCE on π0, reward by {settings.rubric}, beta {settings.beta:g}")
-    with watch(settings) as show:
-        learned = experiment.learn(settings, show)
-    state = learned.state
-    looks = earlier_looks(experiment.holdout.prompts_sha256, args.runs_dir)
-    policies = learned.policy, learned.reference, learned.tokenizer
-    holdout = measure(*policies, experiment.holdout, settings.rubric, settings.seed, state.step)
-    picture = draw(state.measured, state.log, settings)
-    if args.plot:
-        write_whole(args.plot, picture)
+def print_report(findings: Findings) -> None:
+    """What changed, on dev and on the holdout."""
+    out, settings, state = console(), findings.settings, findings.learned.state
     first, last = state.measured[0], state.measured[-1]
-    with RunWriter(args.runs_dir) as run:
-        run.write("reinforce_log.jsonl", to_json_lines(state.log))
-        run.write("measurements.jsonl", to_json_lines(state.measured))
-        run.write("reinforce.png", picture)
-        run.write(SUMMARY, to_pretty_json({"loop": "C", "first": first, "last": last, "holdout": holdout}))
-        manifest = experiment.manifest(args, asdict(settings))
-        manifest["policy"]["learned"] = keep_policy(run, "policy", learned.policy, learned.tokenizer)
-        manifest["looked_at"] = [experiment.holdout.prompts_sha256]
-        folder = run.finish(manifest, {"seconds_of_learning": state.seconds})
-    experiment.forget()
-    report(folder, first, last, holdout, settings, state.seconds)
-    if experiment.holdout.split == "holdout":
-        out.print(looks_line(looks))
-    return DONE
-
-
-def report(
-    folder: Path,
-    first: Mapping[str, Any],
-    last: Mapping[str, Any],
-    holdout: Mapping[str, Any],
-    settings: Settings,
-    seconds: float,
-) -> None:
-    """What changed, on dev and on the holdout, and what to type next."""
-    out = console()
-    out.print(f"\n{settings.steps} steps, {seconds:.0f} s of learning")
+    out.print(f"\n{settings.steps} steps, {state.seconds:.0f} s of learning")
     proxy = [] if settings.rubric == STRICT else [f">{settings.rubric}"]
     rows = table("", ">strict pass@1", *proxy, ">KL from π0")
-    for name, row in (("dev, before", first), ("dev, after", last), ("holdout, after, once", holdout)):
+    for name, row in (("dev, before", first), ("dev, after", last), ("holdout, after, once", findings.holdout)):
         fraction = f"{round(row['strict'] * row['prompts'])}/{row['prompts']} = {percent(row['strict'])}"
         rows.add_row(name, fraction, *[percent(row["proxy"])] * len(proxy), f"{row['kl']:.3f}")
     out.print(rows)
     codes = sorted(last["codes"].items(), key=lambda item: (-item[1], item[0]))
-    now = f"What it says now, by code: {', '.join(f'{code} {many}' for code, many in codes[:5])}."
+    now = f"What it says now, by code: {', '.join(f'{code} {count}' for code, count in codes[:5])}."
     if settings.rubric == STRICT:
         notice(
             "This is a learning improvement: one fresh sample of the new policy passes more often, on problems that it "
@@ -111,11 +86,29 @@ def report(
             "What it was paid for and what was wanted are two curves. Look where they part.",
             now,
         )
-    out.print(f"\nRun written to {folder}; look at {folder / 'reinforce.png'}")
-    sample = (
-        f"python -m course.policy.sample --policy {typed(folder / 'policy')} --dataset data/datasets/math_dev.jsonl"
-    )
-    out.print(f"Next: {sample} --out runs/learned.jsonl")
+
+
+def main() -> int:
+    settings, options = parse("course.policy.train", "Loop C: REINFORCE on π0.", Settings(), ExperimentOptions)
+    with open_experiment("reinforce", options, settings) as experiment:
+        console().print(f"Loop C (learning): REINFORCE on π0, reward by {settings.rubric}, beta {settings.beta:g}")
+        findings = run(experiment, settings)
+        learned, measured = findings.learned, findings.learned.state.measured
+        saved = experiment.save(
+            asdict(settings),
+            {"first": measured[0], "last": measured[-1], "holdout": findings.holdout},
+            {
+                "reinforce_log.jsonl": to_json_lines(learned.state.log),
+                "measurements.jsonl": to_json_lines(measured),
+            },
+            draw(findings),
+            policies={"policy": learned.policy},
+            looks_at=experiment.holdout,
+        )
+    print_report(findings)
+    sample = "python -m course.policy.sample --policy {run}/policy --dataset data/datasets/math_dev.jsonl"
+    saved.close(f"{sample} --out runs/learned.jsonl")
+    return DONE
 
 
 if __name__ == "__main__":
