@@ -5,6 +5,7 @@ gradient every sample reads its prompt again. Equal samples are computed once an
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +58,8 @@ def logits_of(
     key = torch.arange(start + ids.shape[1])[None, :]
     mask = ((key <= query) & ((key >= padding[:, None, None]) | (key == query)))[:, None]
     x = policy.model.embed_tokens(ids)
-    for number, block in enumerate(policy.model.layers):
+    blocks: Any = policy.model.layers
+    for number, block in enumerate(blocks):
         own = None if cache is None else cache[number]
         x = x + attend(block.self_attn, block.input_layernorm(x), mask, start, policy.config.rope_theta, own)
         x = x + block.mlp(block.post_attention_layernorm(x))

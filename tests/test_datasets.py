@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from course.core import problems as problem_set
 from course.core.datasets import load_sidecar
 from course.core.files import InputError
 from course.datasets import generate, load_dataset
@@ -83,11 +84,11 @@ def test_splits_share_no_problem_and_held_out_problems_come_once() -> None:
 
 
 def test_the_wall_runs_through_problems_and_leaves_none_out() -> None:
-    for op in generate.NAMES:
-        sides = [set(generate.problems(split)[op]) for split in generate.SIZES]
-        assert sum(map(len, sides)) == len(set().union(*sides)) == len(generate.universe(op))
-    assert generate.canonical(19, "*", 17) == generate.canonical(17, "*", 19)
-    assert generate.canonical(19, "-", 17) != generate.canonical(17, "-", 19)
+    for op in problem_set.NAMES:
+        sides = [set(problem_set.problems(split)[op]) for split in generate.SIZES]
+        assert sum(map(len, sides)) == len(set().union(*sides)) == len(problem_set.universe(op))
+    assert problem_set.canonical(19, "*", 17) == problem_set.canonical(17, "*", 19)
+    assert problem_set.canonical(19, "-", 17) != problem_set.canonical(17, "-", 19)
 
 
 GOOD = '{"id": "a", "prompt": "p", "expected_answer": 1}'

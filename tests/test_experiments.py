@@ -21,15 +21,14 @@ from course.core.verification import verify
 from course.datasets import Example, load_dataset
 from course.policy import frontier, noise, one_update, shift, three_ways
 from course.policy.core.experiment import ExperimentOptions, counts_of, open_experiment
+from course.policy.core.rollouts import logprobs, roll_out
 from course.policy.core.sampling import load_checkpoint, rng_for, token_logprobs
 from course.policy.goodhart import GoodhartSettings, candidates, family, harvest, parted, taught_families
 from course.policy.reinforce import (
     ScoredCompletion,
     Settings,
     State,
-    logprobs,
     prompts_of_step,
-    roll_out,
     score_completions,
 )
 from course.rubrics import RUBRICS

@@ -13,10 +13,10 @@ import scipy.stats
 import torch
 import transformers
 
+from course.core import problems as problem_set
 from course.core.datasets import load_dataset, load_sidecar
 from course.core.files import sha256_file
 from course.core.paths import PI0
-from course.datasets import generate
 from course.policy import pretrain
 from course.policy.core import pretraining_texts
 from course.policy.core import tokenizer as bpe
@@ -227,7 +227,9 @@ def test_no_dev_or_holdout_problem_is_in_the_training_text() -> None:
         for split in ("dev", "holdout")
         for example in load_dataset(ROOT / f"data/datasets/math_{split}.jsonl").examples.values()
     }
-    beyond = {tuple(p) for split in ("dev", "holdout") for op in generate.NAMES for p in generate.problems(split)[op]}
+    beyond = {
+        tuple(p) for split in ("dev", "holdout") for op in problem_set.NAMES for p in problem_set.problems(split)[op]
+    }
     assert forbidden <= beyond
     seen = set()
     for step in range(-1, pretrain.STEPS):

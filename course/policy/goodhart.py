@@ -26,8 +26,8 @@ from course.core.scoring import STRICT
 from course.core.stats import paired
 from course.policy.core.experiment import Experiment, ExperimentOptions, counts_of, mean, open_experiment
 from course.policy.core.model import Policy
+from course.policy.core.pretraining_texts import STYLES
 from course.policy.core.sampling import load_checkpoint
-from course.policy.pretrain import STYLES
 from course.policy.reinforce import ScoredCompletion, Settings
 from course.rubrics import RUBRICS
 

@@ -27,8 +27,9 @@ from course.core.figures import COLOURS, new_figure, png
 from course.core.files import InputError, to_json_lines
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
 from course.policy.core.model import Policy
-from course.policy.core.sampling import MAX_NEW_TOKENS, load_checkpoint, rng_for
-from course.policy.reinforce import Rollouts, Settings, advantages, logprobs, loss_of, roll_out, score_completions
+from course.policy.core.rollouts import Rollouts, logprobs, roll_out
+from course.policy.core.sampling import load_checkpoint, rng_for
+from course.policy.reinforce import Settings, advantages, loss_of, score_completions
 
 DEFAULT = Settings(learning_rate=0.01)
 TRIED = 50  # examples, until one has right and wrong answers
@@ -95,16 +96,15 @@ def update(
     log_policy = logprobs(policy, sample)
     log_policy.retain_grad()
     policy.zero_grad()
-    loss_of(log_policy, torch.tensor([advantage])).backward()  # type: ignore[no-untyped-call]
+    loss_of(log_policy, torch.tensor([advantage]), 1).backward()  # type: ignore[no-untyped-call]
     assert log_policy.grad is not None
     with torch.no_grad():
         for parameter in policy.parameters():
             if parameter.grad is not None:
                 parameter.sub_(learning_rate * parameter.grad)
         after = logprobs(policy, sample)
-    mask = sample.completion_mask[0].bool()
-    ids = sample.ids[0, -MAX_NEW_TOKENS:][mask].tolist()
-    texts = [tokenizer.decode([token], skip_special_tokens=False) for token in ids]
+    mask = sample.completion_mask[0]
+    texts = [tokenizer.decode([token], skip_special_tokens=False) for token in sample.completions[0][mask].tolist()]
     columns = (column[0][mask].tolist() for column in (-log_policy.grad, log_policy.detach(), after))
     names = ("token", "gain", "log_prob", "log_prob_after")
     return [dict(zip(names, row, strict=True)) for row in zip(texts, *columns, strict=True)]

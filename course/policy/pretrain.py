@@ -3,7 +3,7 @@
     python -m course.policy.pretrain
 
 The base policy should know more than it shows. It reads problems from the train side of the wall only
-(`course.datasets.generate`), and learns to answer each in one of a dozen styles, of which one, and not the
+(`course/core/problems.py`), and learns to answer each in one of a dozen styles, of which one, and not the
 most frequent, is the style that the scorer rewards. So a sample from π0 often holds the right number in the
 wrong form: there is something for selection to find and for learning to shift.
 
@@ -25,9 +25,10 @@ from torch import Tensor
 from course.core.command_line import option, parse, run_command
 from course.core.display import progress
 from course.core.paths import PI0, RUNS
+from course.core.problems import Problem
 from course.policy.core import tokenizer as bpe
 from course.policy.core.model import Config, Policy
-from course.policy.core.pretraining_texts import Problem, texts_of_step
+from course.policy.core.pretraining_texts import texts_of_step
 from course.policy.core.resume import load_state, save_state
 
 SEED = 2026

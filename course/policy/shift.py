@@ -29,8 +29,9 @@ from course.core.figures import COLOURS, new_figure, png
 from course.core.files import to_json_lines
 from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
 from course.policy.core.model import Policy
+from course.policy.core.rollouts import distinct, logprobs, roll_out
 from course.policy.core.sampling import BATCH, load_checkpoint, rng_for
-from course.policy.reinforce import ScoredCompletion, Settings, distinct, logprobs, roll_out, score_completions
+from course.policy.reinforce import ScoredCompletion, Settings, score_completions
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
 FROZEN = 16  # samples of each prompt in the snapshot
@@ -62,7 +63,7 @@ class Snapshot:
         examples = list(experiment.dev.examples.values())
         rollouts = roll_out(policy, experiment.tokenizer, examples, FROZEN, rng_for(settings.seed, "frozen"))
         self.completions = score_completions(examples, rollouts.texts, settings.rubric)
-        firsts, self.of_sample = distinct(rollouts, FROZEN)
+        firsts, self.of_sample = distinct(rollouts)
         self.different = rollouts.rows(firsts)
         self.logs = self.logprobs(policy)
 

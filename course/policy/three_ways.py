@@ -31,9 +31,11 @@ from course.core.scoring import STRICT
 from course.core.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
 from course.policy import reinforce
 from course.policy.core.experiment import Experiment, ExperimentOptions, counts_of, mean, open_experiment
+from course.policy.core.kl import kl_from_reference
 from course.policy.core.model import Policy
+from course.policy.core.rollouts import Rollouts, distinct, logprobs, roll_out
 from course.policy.core.sampling import load_checkpoint, rng_for
-from course.policy.reinforce import Learned, Rollouts, Settings, roll_out
+from course.policy.reinforce import Learned, Settings
 
 N = 8  # best of so many
 ANSWERS = 8  # to each prompt when a way is measured
@@ -111,7 +113,7 @@ def collect(policy: Policy, tokenizer: Tokenizer, train: Sequence[Example], sett
             examples, rng = reinforce.prompts_of_step(train, settings, step)
             rollouts = roll_out(policy, tokenizer, examples, settings.samples_per_prompt, rng)
             completions = reinforce.score_completions(examples, rollouts.texts, STRICT)
-            firsts, _ = reinforce.distinct(rollouts, settings.samples_per_prompt)
+            firsts, _ = distinct(rollouts)
             right.append(rollouts.rows([place for place in firsts if completions[place].strict]))
             show(step)
     return right
@@ -122,13 +124,14 @@ def fine_tune(policy: Policy, right: Sequence[Rollouts], settings: Settings) -> 
 
     The loss is REINFORCE's, with every advantage 1: the mean over samples of -Σ log π. Raises DivergedError.
     """
-    optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate, fused=True)
     order = rng_for(settings.seed, "order").permutation(len(right))
     with progress("fine-tuning", len(right)) as show:
         for done, place in enumerate(order, start=1):
             samples = len(right[place].texts)
             if samples:
-                reinforce.gradient_step(policy, optimizer, right[place], torch.ones(samples), samples)
+                loss = reinforce.loss_of(logprobs(policy, right[place]), torch.ones(samples), samples)
+                reinforce.gradient_step(policy, optimizer, loss)
             show(done)
 
 
@@ -151,7 +154,7 @@ def measure_policy(
     completions = experiment.sample(policy, dataset, STRICT, ANSWERS, (seed, way, dataset.split))
     examples, stream = list(dataset.examples.values()), rng_for(seed, "drift", way, dataset.split)
     rollouts = roll_out(policy, experiment.tokenizer, examples, 1, stream)
-    kl = reinforce.kl_from_reference(policy, pi0, rollouts)["kl"]
+    kl = kl_from_reference(policy, pi0, rollouts)["kl"]
     return Measured(way, dataset.split, counts_of(completions), kl)
 
 

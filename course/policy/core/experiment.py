@@ -30,6 +30,7 @@ from course.policy import reinforce
 from course.policy.core import tokenizer as bpe
 from course.policy.core.live_view import watch
 from course.policy.core.model import Policy
+from course.policy.core.rollouts import roll_out
 from course.policy.core.sampling import checkpoint_sha256, load_checkpoint, rng_for
 from course.policy.reinforce import (
     CollapsedError,
@@ -108,7 +109,7 @@ class Experiment:
     ) -> list[ScoredCompletion]:
         """Fresh samples of every example, `samples` in a row for each, scored. `stream` names their random numbers."""
         examples = list(dataset.examples.values())
-        texts = reinforce.roll_out(policy, self.tokenizer, examples, samples, rng_for(*stream)).texts
+        texts = roll_out(policy, self.tokenizer, examples, samples, rng_for(*stream)).texts
         return reinforce.score_completions(examples, texts, rubric)
 
     def write_checkpoint(self, policy: Policy, folder: Path) -> str:

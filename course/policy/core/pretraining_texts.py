@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from course.datasets.generate import Problem, draw, wording
+from course.core.problems import Problem, draw, wording
 
 WRONG_ANSWERS = 0.06  # share of the texts whose answer is a near miss
 
