@@ -28,6 +28,7 @@ class Settings:
 
 
 def print_refusal(refusal: NotComparable, runs: Runs) -> None:
+    """What differs, what that makes of the change, and what to do instead."""
     out = console()
     out.print(f"REFUSED: {runs[0]} and {runs[1]} cannot be compared.")
     rows = table("what differs", "what that makes of the change")
@@ -42,6 +43,7 @@ def print_refusal(refusal: NotComparable, runs: Runs) -> None:
 
 
 def print_comparison(comparison: Comparison, runs: Runs) -> None:
+    """Both rates, the paired statistics, the noise rule and the verdict."""
     out = console()
     verdict = comparison.verdict
     out.print(f"declared change: {visible(comparison.declared or 'none declared')}")

@@ -101,7 +101,7 @@ def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ())
         values = {}
         for name, made, _, default in options_of(target, hide):
             value = typed[name.rstrip("_")]
-            value = default if value is None else value
+            value = default if value in (None, []) else value
             values[name] = tuple(value) if isinstance(value, list) else value
             for part in value if isinstance(value, list | tuple) else [value]:
                 reason = made.refusal(part)

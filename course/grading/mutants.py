@@ -182,6 +182,7 @@ def partial_credit(result: Result, completion: object) -> Result:
 
 
 def remembers() -> Score:
+    """Refuses a right answer that it has seen before: state where there should be none."""
     seen: set[str] = set()
 
     def alter(result: Result, completion: object) -> Result:

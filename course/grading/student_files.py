@@ -47,6 +47,7 @@ def grade_rubric_tests(path: Path, mutants: Sequence[Mutant] = MUTANTS) -> Verdi
 
 
 def verdict_on_tests(report: TestReport) -> Verdict:
+    """The first thing that is wrong with a file of tests, in the order in which to mend them."""
     if report.failures:
         return wrong(f"against the true scorer: {report.failures[0]}")
     if not report.tests:

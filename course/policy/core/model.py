@@ -89,6 +89,7 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(size, size, bias=False)
 
     def forward(self, x: Tensor, places: Places, cos: Tensor, sin: Tensor, layer: int) -> Tensor:
+        """Packed x (M, C) in and out; `cos` and `sin` turn each token by its position."""
         q, k, v = (proj(x).unflatten(1, (self.heads, -1)) for proj in (self.q_proj, self.k_proj, self.v_proj))
         q, k, v = (places.unpack(part) for part in (rotary(q, cos, sin), rotary(k, cos, sin), v))
         if places.cache is not None:
