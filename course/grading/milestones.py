@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from course.core.files import InputError
 from course.grading import notes, student_files, student_runs
@@ -53,23 +54,13 @@ def run(path: str, how: str, experiment: str | None, *facts: student_runs.RunFac
 
 def file(path: str, how: str, grade: Callable[[Path], Verdict], slow: bool = False) -> Deliverable:
     """A file that the student hands in."""
-
-    def grade_if_there(root: Path) -> Verdict:
-        return grade(root / path) if (root / path).is_file() else missing(f"there is no {path}")
-
-    return Deliverable(path, how, grade_if_there, slow)
+    there_is_none = missing(f"there is no {path}")
+    return Deliverable(path, how, lambda root: grade(root / path) if (root / path).is_file() else there_is_none, slow)
 
 
-def note(
-    name: str,
-    headings: dict[str, int],
-    *facts: notes.Fact,
-    drawn: str = "",
-    known_fields: tuple[str, ...] = (),
-    slow: bool = False,
-) -> Deliverable:
-    """A note, graded as `notes.grade_note` says; `headings` give the words that each needs, `drawn` the drawing's."""
-    grade = partial(notes.grade_note, headings=headings, facts=facts, known_fields=known_fields, drawn=drawn)
+def note(name: str, headings: dict[str, int], *facts: notes.Fact, slow: bool = False, **more: Any) -> Deliverable:
+    """A note, graded as `notes.grade_note` says, which takes `more`; `headings` give the words that each needs."""
+    grade = partial(notes.grade_note, headings=headings, facts=facts, **more)
     return file(f"notes/{name}", f"write notes/{name}", grade, slow)
 
 

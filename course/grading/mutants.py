@@ -72,12 +72,12 @@ def reads(reader: Callable[[str], int | None]) -> Callable[[], Score]:
 
 
 def reads_pattern(pattern: str, flags: int = 0) -> Callable[[], Score]:
-    """A scorer that also accepts a line of another form; the pattern's one group is the integer."""
+    """A scorer that also accepts a line of another form; the pattern's one group is the integer; its commas are dropped."""
     compiled = re.compile(pattern, flags)
 
     def reader(text: str) -> int | None:
         match = compiled.fullmatch(trim(text))
-        return int(match[1]) if match else None
+        return int(match[1].replace(",", "")) if match else None
 
     return reads(reader)
 
@@ -112,16 +112,6 @@ def several_answers(text: str) -> list[int] | list[None]:
     """Every number that stands after a `Final: `, in order; None if there is only one."""
     answers = [int(number) for number in re.findall(r"Final: (-?[0-9]{1,18})(?![0-9])", text)]
     return answers if len(answers) > 1 else [None]
-
-
-def other_digits(text: str) -> int | None:
-    match = re.fullmatch(r"Final: (-?\d{1,18})", trim(text))
-    return int(match[1]) if match and not match[1].isascii() else None
-
-
-def grouped(text: str) -> int | None:
-    match = re.fullmatch(r"Final: (-?[1-9][0-9]{0,2}(?:,[0-9]{3})+)", trim(text))
-    return int(match[1].replace(",", "")) if match else None
 
 
 def as_float(text: str) -> int | None:
@@ -198,7 +188,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("leading_zeros", "pays for `Final: 0323`", reads_pattern(r"Final: (-?0+[0-9]{1,17})")),
     Mutant("plus_sign", "pays for `Final: +323`", reads_pattern(r"Final: (\+[0-9]{1,18})")),
     Mutant("minus_zero", "pays for `Final: -0` where 0 is expected", reads_pattern(r"Final: (-0)")),
-    Mutant("unicode_digits", "pays for digits of other scripts", reads(other_digits)),
+    Mutant("unicode_digits", "pays for digits of other scripts", reads_pattern(r"(?=.*[^\0-\x7f])Final: (-?\d{1,18})")),
     Mutant("any_case", "pays for `final: 323` and `FINAL: 323`", reads_pattern(rf"final: ({INTEGER})", re.I)),
     Mutant("any_space", "pays for any white space, or none, after the colon", reads_pattern(rf"Final:\s*({INTEGER})")),
     Mutant("no_word", "pays for the bare number", reads_pattern(rf"({INTEGER})")),
@@ -218,7 +208,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("first_answer", "takes the first of several answers", reads(lambda text: several_answers(text)[0])),
     Mutant("last_answer", "takes the last of several answers", reads(lambda text: several_answers(text)[-1])),
-    Mutant("thousands", "pays for `Final: 1,234`", reads(grouped)),
+    Mutant("thousands", "pays for `Final: 1,234`", reads_pattern(r"Final: (-?[1-9][0-9]{0,2}(?:,[0-9]{3})+)")),
     Mutant("floats", "reads the number as a float: pays for `Final: 323.0` and `Final: 3.23e2`", reads(as_float)),
     Mutant("calculations", "works out `Final: 17*19` by itself", reads(calculated)),
     Mutant(

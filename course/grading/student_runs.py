@@ -107,8 +107,10 @@ def trouble_with_the_rule(root: Path) -> str | None:
     for hash_seed in ("1", "2"):
         with tempfile.TemporaryDirectory() as folder:
             words = "-m", "course.selection_demo", "--runs-dir", folder
-            ended = run_python(*words, seconds=RULE_LIMIT, folder=root, environment={"PYTHONHASHSEED": hash_seed})
-            if not ended.succeeded:
-                return f"pick_best cannot be run: {ended.in_one_line}"
+            ran, _, ending = run_python(
+                *words, seconds=RULE_LIMIT, folder=root, environment={"PYTHONHASHSEED": hash_seed}
+            )
+            if not ran:
+                return f"pick_best cannot be run: {ending}"
             choices.add(read_bytes(Path(folder) / "run_001" / "selection_demo.jsonl"))
     return None if len(choices) == 1 else "pick_best does not choose the same twice: break ties by a fixed rule"
