@@ -72,7 +72,7 @@ def reads(reader: Callable[[str], int | None]) -> Callable[[], Score]:
 
 
 def reads_pattern(pattern: str, flags: int = 0) -> Callable[[], Score]:
-    """A scorer that also accepts a line of another form; the pattern's one group is the integer; its commas are dropped."""
+    """A scorer that also accepts a line of another form; the integer is its one group, commas dropped."""
     compiled = re.compile(pattern, flags)
 
     def reader(text: str) -> int | None:
