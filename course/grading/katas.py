@@ -42,7 +42,7 @@ class Item(msgspec.Struct, forbid_unknown_fields=True):
 
     def written_rule(self) -> str:
         """What the instrument says of itself."""
-        return self.claims or str(PUBLIC_VERIFIERS[self.instrument].__doc__)
+        return self.claims or PUBLIC_VERIFIERS[self.instrument][0]
 
     def result(self) -> dict[str, Any]:
         """What the instrument gives this example."""

@@ -159,19 +159,14 @@ def selection_figures(note: Note) -> str | None:
     words = set(re.findall(r"\b(?:selection|learning|no|not)\b", label))
     if words != {"selection"}:
         return "the label of the gain is `selection` or `learning`; the policy did not change, so which is it?"
-    return still_failing(run, note.section("Where it still fails"))
-
-
-def still_failing(run: Path, text: str) -> str | None:
-    """At least two prompts are named, and no choice could have helped any of them."""
-    rewards = {row.id: row.rewards for _, row in JsonLines(run / "selection_demo.jsonl", SelectedRow)}
-    named = [key for key in dict.fromkeys(re.findall(r"[\w-]+", text)) if key in rewards]
+    # At least two prompts are named, and no choice could have helped any of them.
+    best = {row.id: max(row.rewards) for _, row in JsonLines(run / "selection_demo.jsonl", SelectedRow)}
+    words = set(re.findall(r"[\w-]+", note.section("Where it still fails")))
+    named = [key for key in best if key in words]
     if len(named) < 2:
         return f"`Where it still fails` names {len(named)} prompts by their ids (dev-0002, say); it needs two or three"
-    for key in named:
-        if max(rewards[key]) == 1.0:
-            return f"`Where it still fails` names {key}, of which some sample is right in {run.name}"
-    return None
+    helped = next((key for key in named if best[key] == 1.0), None)
+    return helped and f"`Where it still fails` names {helped}, of which some sample is right in {run.name}"
 
 
 def annotated_steps(note: Note) -> str | None:

@@ -1,7 +1,7 @@
 """How public verifiers read an answer, each rule rewritten in a few lines: the panel of the second kata.
 
 Benchmarks and libraries score the same text differently, and each has a reason. None is the course's scorer; where a
-function departs from its written rule, its docstring, that was seen in a real one too, and is kept on purpose.
+program departs from its written rule, that was seen in a real one too, and is kept on purpose.
 """
 
 import ast
@@ -20,6 +20,11 @@ LIMIT = 2_000  # characters that a rule looks at
 def numbers(text: str) -> list[float]:
     """The decimal numbers of a text, in order."""
     return [float(number) for number in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)]
+
+
+def grouped_numbers(text: str) -> list[float]:
+    """The same where commas group digits."""
+    return numbers(text.replace(",", ""))
 
 
 OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
@@ -45,56 +50,40 @@ def value_of(node: ast.AST) -> int | None:
 
 
 def evaluates(text: str, expected: int) -> float:
-    """an arithmetic expression counts as its value"""
     try:
         return value_of(ast.parse(text.removeprefix("Final:").strip().rstrip("."), mode="eval")) == expected
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return 0.0
 
 
-def first_number(text: str, expected: int) -> float:
-    """the first number in the text is the answer"""
-    return numbers(text.replace(",", ""))[:1] == [expected]
-
-
-def last_number(text: str, expected: int) -> float:
-    """the last number in the text is the answer; what is before it is working"""
-    return numbers(text.replace(",", ""))[-1:] == [expected]
-
-
-def one_percent(text: str, expected: int) -> float:
-    """the last number in the text must equal the expected answer"""
+# Every rule of the panel: as it is written, and as it is programmed.
+PUBLIC_VERIFIERS: dict[str, tuple[str, Rule]] = {
+    "evaluates": ("an arithmetic expression counts as its value", evaluates),
+    "first number": ("the first number in the text is the answer", lambda text, n: grouped_numbers(text)[:1] == [n]),
+    "last number": (
+        "the last number in the text is the answer; what is before it is working",
+        lambda text, n: grouped_numbers(text)[-1:] == [n],
+    ),
     # Its written rule says equal; it allows 1 %, which was meant for decimals.
-    last = numbers(text.replace(",", ""))[-1:]
-    return any(abs(number - expected) <= abs(expected) / 100 for number in last)
-
-
-def included(text: str, expected: int) -> float:
-    """the expected answer must be among the numbers in the text"""
-    return expected in numbers(text)
-
-
-def half_point(text: str, expected: int) -> float:
-    """the exact line earns 1; the right number anywhere else in the text earns a half"""
+    "one percent": (
+        "the last number in the text must equal the expected answer",
+        lambda text, n: any(abs(number - n) <= abs(n) / 100 for number in grouped_numbers(text)[-1:]),
+    ),
+    "included": ("the expected answer must be among the numbers in the text", lambda text, n: n in numbers(text)),
     # Its written rule speaks of the right number; it looks for digits, which may be part of a longer one.
-    if text.strip() == f"Final: {expected}":
-        return 1.0
-    return 0.5 if str(expected) in text else 0.0
-
-
-def no_separators(text: str, expected: int) -> float:
-    """points and commas between digits are dropped before the number is read"""
-    return integers(re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))[-1:] == [expected]
-
-
-def any_script(text: str, expected: int) -> float:
-    """the first integer in the text is the answer, in any script that has digits"""
-    match = re.search(r"-?\d{1,18}(?!\d)", text)
-    return match is not None and int(match[0]) == expected
-
-
-RULES = (evaluates, first_number, last_number, one_percent, included, half_point, no_separators, any_script)
-PUBLIC_VERIFIERS: dict[str, Rule] = {rule.__name__.replace("_", " "): rule for rule in RULES}
+    "half point": (
+        "the exact line earns 1; the right number anywhere else in the text earns a half",
+        lambda text, n: 1.0 if text.strip() == f"Final: {n}" else 0.5 * (str(n) in text),
+    ),
+    "no separators": (
+        "points and commas between digits are dropped before the number is read",
+        lambda text, n: integers(re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))[-1:] == [n],
+    ),
+    "any script": (
+        "the first integer in the text is the answer, in any script that has digits",
+        lambda text, n: [int(digits) for digits in re.findall(r"-?\d{1,18}(?!\d)", text)[:1]] == [n],
+    ),
+}
 
 
 def public_scorer(name: str) -> Callable[[Mapping[str, Any], object], dict[str, Any]]:
@@ -102,7 +91,7 @@ def public_scorer(name: str) -> Callable[[Mapping[str, Any], object], dict[str, 
 
     def score(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
         text = completion[:LIMIT] if isinstance(completion, str) else ""
-        reward = float(PUBLIC_VERIFIERS[name](text, example["expected_answer"]))
+        reward = float(PUBLIC_VERIFIERS[name][1](text, example["expected_answer"]))
         return {"reward": reward, "details": {"instrument": name}}
 
     return score
