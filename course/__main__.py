@@ -65,8 +65,9 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def print_map(out: Console) -> None:
-    """The three loops, and every command in one line."""
+def main() -> None:
+    OneLineParser(prog="python -m course", description="The map of the course.").parse_args()
+    out = console()
     out.print("RL Foundations for LLMs: one scorer, three loops\n")
     out.print(MAP)
     rows = table("python -m …", "what it does")
@@ -76,6 +77,7 @@ def print_map(out: Console) -> None:
             rows.add_row(f"  {name}", meaning)
     out.print(rows)
     out.print("\nEvery command explains its options with --help. docs/README.md leads through the course.\n")
+    print_progress(out)
 
 
 def print_progress(out: Console) -> None:
@@ -92,13 +94,6 @@ def print_progress(out: Console) -> None:
             rows.add_row("", f"  and {slow} that runs code of yours: course.check {milestone.name}", "", "")
     out.print(rows)
     out.print(f"\nNext: {[*steps, 'python -m course.check   (it grades what runs your own code, too)'][0]}")
-
-
-def main() -> None:
-    OneLineParser(prog="python -m course", description="The map of the course.").parse_args()
-    out = console()
-    print_map(out)
-    print_progress(out)
 
 
 if __name__ == "__main__":

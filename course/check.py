@@ -58,12 +58,14 @@ def run(settings: Settings) -> list[Student]:
     """Grade every deliverable that was asked for, of this checkout or of each student's folder. Raises InputError."""
     folders = [ROOT] if settings.class_ is None else folders_of(settings.class_)
     asked = [(milestone, deliverable) for milestone in settings.milestones for deliverable in milestone.deliverables]
-    students = [Student(folder.name, seal_line(folder), []) for folder in folders]
+    students: list[Student] = []
     with progress("checking", len(folders) * len(asked)) as advance:
-        for number, (folder, student) in enumerate(zip(folders, students, strict=True)):
+        for folder in folders:
+            rows = []
             for milestone, deliverable in asked:
-                student.rows.append((milestone, deliverable, graded(deliverable, folder)))
-                advance(number * len(asked) + len(student.rows))
+                rows.append((milestone, deliverable, graded(deliverable, folder)))
+                advance(len(students) * len(asked) + len(rows))
+            students.append(Student(folder.name, seal_line(folder), rows))
     return students
 
 
@@ -122,8 +124,8 @@ def what_is_next(student: Student) -> str:
             return f"{deliverable.how}   ({milestone.page} says what for)"
         if verdict.state == WRONG:
             return f"put right {deliverable.path}   ({milestone.page})"
-    following = MILESTONES[MILESTONES.index(student.rows[-1][0]) + 1 :]
-    return f"read {following[0].page}" if following else "read docs/transfer.md"
+    pages = [*(milestone.page for milestone in MILESTONES), "docs/transfer.md"]
+    return f"read {pages[pages.index(student.rows[-1][0].page) + 1]}"
 
 
 def print_tests(path: str, report: TestReport) -> None:
@@ -131,9 +133,7 @@ def print_tests(path: str, report: TestReport) -> None:
     out = console()
     out.print(f"\nYour tests, {path}:")
     if report.failures:
-        out.print("against the true scorer, which all tests must pass:")
-        for failure in report.failures:
-            out.print(f"  {failure}")
+        out.print("against the true scorer, which all tests must pass:", *report.failures, sep="\n  ")
         return
     rows = table("test", "asserts a reward", "asserts a field of details")
     for name, (reward, details) in report.tests.items():
@@ -141,9 +141,7 @@ def print_tests(path: str, report: TestReport) -> None:
     out.print(rows)
     out.print(f"\nFaulty scorers caught: {len(report.caught)} of {len(MUTANTS)}; {NEEDED} are enough.")
     if report.survived:
-        out.print("Not caught, each a scorer that")
-        for mutant in report.survived:
-            out.print(f"  - {mutant.behaviour}")
+        out.print("Not caught, each a scorer that", *(mutant.behaviour for mutant in report.survived), sep="\n  - ")
         out.print("For each: what should the true scorer do there? Write that down as a test.")
 
 
@@ -152,7 +150,7 @@ def print_class(students: list[Student], milestones: list[Milestone]) -> None:
     out = console()
     rows = table("student", *(f">{milestone.name}" for milestone in milestones), "seal")
     for student in students:
-        states = [student.states(milestone) for milestone in milestones]
+        states = map(student.states, milestones)
         cells = (f"{some.count(THERE)}/{len(some)}{'!' if WRONG in some else ''}" for some in states)
         rows.add_row(student.folder, *cells, student.seal)
     out.print(rows)

@@ -12,15 +12,16 @@ graded only when it has a label, a reason and a fix.
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
-from course.core.command_line import DONE, FOUND, option, parse, run_command
+from course.core.command_line import DONE, FOUND, option, parse, run_command, spelt
 from course.core.display import console, table, visible
 from course.core.files import InputError, write_whole
-from course.core.paths import ROOT
+from course.core.paths import NOTES
 from course.grading import katas
 from course.grading.katas import FEWEST_WORDS, LABELS, Answer, Item
 
@@ -34,12 +35,7 @@ class Settings:
 
     @property
     def path(self) -> Path:
-        return self.file or ROOT / self.shown_path
-
-    @property
-    def shown_path(self) -> Path:
-        """The file as it is named on the screen."""
-        return self.file or Path("notes") / f"kata_{self.number}.toml"
+        return self.file or NOTES / f"kata_{self.number}.toml"
 
     @property
     def command(self) -> str:
@@ -51,17 +47,18 @@ def show(out: Console, settings: Settings) -> int:
     show_labels(out)
     for item in katas.load_items(settings.number):
         show_item(out, item, with_panel=settings.number == 2)
-    asked = f"{settings.command} --answer"
-    out.print(f"\nWrite your answers into {settings.shown_path}, or let yourself be asked: {asked}")
+    out.print(
+        f"\nWrite your answers into {spelt(settings.path)}, or let yourself be asked: {settings.command} --answer"
+    )
     out.print(f"Next: {settings.command} --grade")
     return DONE
 
 
 def answer(out: Console, settings: Settings) -> int:
     """Ask for every answer that is missing; each is kept, and graded, when it is given. Raises InputError."""
-    kata, path = settings.number, settings.path
+    kata, path, shown = settings.number, settings.path, spelt(settings.path)
     if not sys.stdin.isatty():
-        raise InputError("--answer", f"there is no terminal to ask on: write {settings.shown_path}, then --grade")
+        raise InputError("--answer", f"there is no terminal to ask on: write {shown}, then --grade")
     items = katas.load_items(kata)
     answers = katas.load_answers(path, kata) if path.is_file() else {item.id: Answer() for item in items}
     show_labels(out)
@@ -72,11 +69,11 @@ def answer(out: Console, settings: Settings) -> int:
         try:
             answers[item.id] = ask(out)
         except KeyboardInterrupt:
-            kept = f"What you answered is kept in {settings.shown_path}"
-            raise KeyboardInterrupt(f"\nStopped. {kept}; {settings.command} --answer goes on.") from None
+            goes_on = f"{settings.command} --answer goes on."
+            raise KeyboardInterrupt(f"\nStopped. What you answered is kept in {shown}; {goes_on}") from None
         write_whole(path, as_toml(answers))
         show_grade(out, item.id, answers[item.id], kata)
-    out.print(f"\nAll answered; they are in {settings.shown_path}. Next: {settings.command} --grade")
+    out.print(f"\nAll answered; they are in {shown}. Next: {settings.command} --grade")
     return DONE
 
 
@@ -123,13 +120,10 @@ def as_toml(answers: dict[str, Answer]) -> bytes:
     def quoted(text: str) -> str:
         return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
-    parts = [
-        f"[{key}]\nlabel = {quoted(given.label)}\nwhy = {quoted(given.why)}\nfix = {quoted(given.fix)}\n"
-        for key, given in answers.items()
-    ]
-    return (
-        "# model, verifier, ambiguous or hack; why in two or three sentences; one concrete fix.\n\n" + "\n".join(parts)
-    ).encode("utf-8", "replace")
+    parts = ["# model, verifier, ambiguous or hack; why in two or three sentences; one concrete fix.\n"]
+    for key, given in answers.items():
+        parts.append(f"[{key}]\nlabel = {quoted(given.label)}\nwhy = {quoted(given.why)}\nfix = {quoted(given.fix)}\n")
+    return "\n".join(parts).encode("utf-8", "replace")
 
 
 def ask(out: Console) -> Answer:
@@ -141,7 +135,7 @@ def ask(out: Console) -> Answer:
                 text = input(f"{part + ':':7}").strip()
             except EOFError:
                 raise InputError("--answer", "the terminal was closed; what was answered before is kept") from None
-            tried = replace(given, **{part: text.lower() if part == "label" else text})
+            tried = msgspec.structs.replace(given, **{part: text.lower() if part == "label" else text})
             if tried.lacks() is None:
                 break
             out.print(f"       {tried.lacks()}")
@@ -151,12 +145,9 @@ def ask(out: Console) -> Answer:
 
 def show_grade(out: Console, key: str, given: Answer, kata: int) -> None:
     """What differs and why; nothing of the solution before the answer is whole."""
-    lacks, solution = given.lacks(), katas.load_solutions(kata)[key]
-    if lacks:
-        out.print(f"\n{key}: {lacks}")
-        return
+    solution = katas.load_solutions(kata)[key]
     verdict = "right" if given.label == solution.label else f"you said {given.label}, it is {solution.label}"
-    out.print(f"\n{key}: {verdict}\n     {solution.why}\n     A fix: {solution.fix}")
+    out.print(f"\n{key}: " + (given.lacks() or f"{verdict}\n     {solution.why}\n     A fix: {solution.fix}"))
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from course.core.command_line import DONE, FOUND, option, parse, run_command
 from course.core.display import console, percent, table, visible
 from course.core.paths import ROOT, YOUR_EXPLOITS
-from course.grading.exploits import EXPLOITS, GradedExploit, grade_file, join_suite
+from course.grading.exploits import EXPLOITS, grade_file, join_suite
 from course.grading.patch import PATCH, SEED, PatchReport, grade_patch
 from course.rubrics import RUBRICS
 
@@ -33,7 +33,15 @@ def grade_exploits(path: Path) -> int:
     if not graded:
         out.print(f"{path.name} holds no exploit yet. Next: python -m course.red_team --rubrics")
         return FOUND
-    show_exploits(graded)
+    rows = table(">", "rubric", "completion", ">it pays", "strict", "verdict", "other rubrics that fall")
+    for row in graded:
+        verdict = "accepted" if row.accepted else "not accepted"
+        number, shown = str(row.exploit.number), visible(row.exploit.completion)[:60]
+        falls = ", ".join(row.also_falls) or "none"
+        rows.add_row(number, row.exploit.rubric, shown, f"{row.reward:g}", f"{row.strict:g}", verdict, falls)
+    out.print(rows)
+    for row in graded:
+        out.print(f"{row.exploit.number}: {row.refusal or f'the hole: {RUBRICS[row.exploit.rubric].hole}'}.")
     accepted = sum(row.accepted for row in graded)
     suite = path.with_name(YOUR_EXPLOITS.name)
     new = join_suite(graded, suite)
@@ -53,25 +61,6 @@ def show_rubrics() -> None:
     out.print("Next: python -m course.red_team")
 
 
-def show_exploits(graded: list[GradedExploit]) -> None:
-    """A line for each exploit, and below the reason of each verdict."""
-    out = console()
-    rows = table(">", "rubric", "completion", ">it pays", "strict", "verdict", "other rubrics that fall")
-    for row in graded:
-        rows.add_row(
-            str(row.exploit.number),
-            row.exploit.rubric,
-            visible(row.exploit.completion)[:60],
-            f"{row.reward:g}",
-            f"{row.strict:g}",
-            "accepted" if row.accepted else "not accepted",
-            ", ".join(row.also_falls) or "none",
-        )
-    out.print(rows)
-    for row in graded:
-        out.print(f"{row.exploit.number}: {row.refusal or f'the hole: {RUBRICS[row.exploit.rubric].hole}'}.")
-
-
 def show_patch(report: PatchReport) -> None:
     """False positives and false negatives, by kind of held-back string."""
     out = console()
@@ -87,9 +76,10 @@ def show_patch(report: PatchReport) -> None:
     out.print(f"false negatives: {fn}/{honest} = {percent(fn / honest)}   (the rubric itself: {before_fn}/{honest})")
     if report.holds:
         out.print("The patch closes the class, and pays what the rubric was made to pay.")
-    elif fp:
+        return
+    if fp:
         out.print("Some of the class still earns: patch the mechanism, not the one string.")
-    if fn and not report.holds:
+    if fn:
         out.print("Honest answers earn nothing now: the patch is stricter than the hole asks for.")
 
 

@@ -4,7 +4,6 @@ The evidence is made when it is shown: every instrument is run on the text, so n
 and reasons are shown for an example only when the student has labelled it and said why.
 """
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from course.core.paths import KATA
 from course.core.scoring import SCORERS, STRICT, Scorer, scorer_named
 from course.grading.mutants import mutant_named
 from course.grading.note_parser import read_toml, sentence_words
-from course.grading.public_verifiers import PUBLIC_VERIFIERS
+from course.grading.public_verifiers import PUBLIC_VERIFIERS, public_scorer
 
 LABELS: dict[str, str] = {
     "model": "the policy failed: prompt, spec and instrument are in order, and the output is wrong or out of form",
@@ -43,7 +42,7 @@ class Item(msgspec.Struct, forbid_unknown_fields=True):
 
     def written_rule(self) -> str:
         """What the instrument says of itself."""
-        return self.claims or PUBLIC_VERIFIERS[self.instrument].written
+        return self.claims or PUBLIC_VERIFIERS[self.instrument][0]
 
     def result(self) -> dict[str, Any]:
         """What the instrument gives this example."""
@@ -55,17 +54,7 @@ class Item(msgspec.Struct, forbid_unknown_fields=True):
         return {name: scorer_called(name)(self.example, self.completion)["reward"] for name in names}
 
 
-class Solution(msgspec.Struct, forbid_unknown_fields=True):
-    """The label of one example, with its reason and a fix."""
-
-    id: str
-    label: str
-    why: str
-    fix: str
-
-
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A student's answer to one example; an empty label is one that was not given yet."""
 
     label: str = ""
@@ -85,11 +74,17 @@ class Answer:
         return None
 
 
+class Solution(Answer, frozen=True, kw_only=True):
+    """The course's answer to the example `id`."""
+
+    id: str
+
+
 def scorer_called(name: str) -> Scorer:
     """The instrument of that name: the strict scorer, a weak rubric, a verifier of the panel, or a mutant."""
     if name in SCORERS:
         return scorer_named(name)
-    return PUBLIC_VERIFIERS[name].score if name in PUBLIC_VERIFIERS else mutant_named(name)
+    return public_scorer(name) if name in PUBLIC_VERIFIERS else mutant_named(name)
 
 
 def load_items(kata: int) -> list[Item]:
@@ -110,12 +105,11 @@ def load_answers(path: Path, kata: int) -> dict[str, Answer]:
     for key, table in tables.items():
         if key not in answers:
             raise InputError(path, f"the kata has no example {key!r}; it has {known[0]} to {known[-1]}")
-        if not isinstance(table, dict) or not table.keys() <= {"label", "why", "fix"}:
-            raise InputError(path, f"{key}: an answer has label, why and fix")
-        if not all(isinstance(value, str) for value in table.values()):
-            raise InputError(path, f"{key}: label, why and fix are text, in quotes")
-        answer = Answer(**{name: value.strip() for name, value in table.items()})
-        answers[key] = replace(answer, label=answer.label.lower())
+        try:
+            given = msgspec.convert(table, Answer)
+        except msgspec.ValidationError:
+            raise InputError(path, f"{key}: an answer has label, why and fix, all of them text in quotes") from None
+        answers[key] = Answer(given.label.strip().lower(), given.why.strip(), given.fix.strip())
     return answers
 
 

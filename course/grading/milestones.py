@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from course.core.files import InputError
 from course.grading import notes, student_files, student_runs
@@ -38,7 +39,8 @@ class Milestone:
 def graded(deliverable: Deliverable, root: Path) -> Verdict:
     """The verdict on a deliverable; whatever cannot be read is something wrong with it."""
     try:
-        return deliverable.grade(root)
+        verdict = deliverable.grade(root)
+        return verdict if verdict.text else missing(f"type: {deliverable.how}")
     except InputError as error:
         return wrong(message_of(error, root, deliverable.path))
     except Exception as error:  # a file that was forged or cannot be opened: one student's must not stop a class
@@ -47,29 +49,18 @@ def graded(deliverable: Deliverable, root: Path) -> Verdict:
 
 def run(path: str, how: str, experiment: str | None, *facts: student_runs.RunFact) -> Deliverable:
     """A run of an experiment, by the name in its manifest; None is a plain evaluation."""
-    asked = student_runs.of_experiment(experiment)
-    return Deliverable(f"runs/run_00X{path}", how, lambda root: student_runs.grade_run(root, how, asked, *facts))
+    return Deliverable(f"runs/run_00X{path}", how, lambda root: student_runs.grade_run(root, experiment, *facts))
 
 
 def file(path: str, how: str, grade: Callable[[Path], Verdict], slow: bool = False) -> Deliverable:
     """A file that the student hands in."""
-
-    def grade_if_there(root: Path) -> Verdict:
-        return grade(root / path) if (root / path).is_file() else missing(f"there is no {path}")
-
-    return Deliverable(path, how, grade_if_there, slow)
+    there_is_none = missing(f"there is no {path}")
+    return Deliverable(path, how, lambda root: grade(root / path) if (root / path).is_file() else there_is_none, slow)
 
 
-def note(
-    name: str,
-    headings: dict[str, int],
-    *facts: notes.Fact,
-    drawn: str = "",
-    known_fields: tuple[str, ...] = (),
-    slow: bool = False,
-) -> Deliverable:
-    """A note, graded as `notes.grade_note` says; `headings` give the words that each needs, `drawn` the drawing's."""
-    grade = partial(notes.grade_note, headings=headings, facts=facts, known_fields=known_fields, drawn=drawn)
+def note(name: str, headings: dict[str, int], *facts: notes.Fact, slow: bool = False, **more: Any) -> Deliverable:
+    """A note, graded as `notes.grade_note` says, which takes `more`; `headings` give the words that each needs."""
+    grade = partial(notes.grade_note, headings=headings, facts=facts, **more)
     return file(f"notes/{name}", f"write notes/{name}", grade, slow)
 
 
@@ -77,8 +68,7 @@ def same(*headings: str, words: int = notes.ENOUGH) -> dict[str, int]:
     return dict.fromkeys(headings, words)
 
 
-SLOWLY = "python -m course.policy_gradient_demo --slow"
-SELECTION = "python -m course.selection_demo"
+SELECTED = "runs/run_00X/selection_demo.jsonl"
 MILESTONES = (
     Milestone(
         "first",
@@ -112,12 +102,7 @@ MILESTONES = (
     Milestone(
         "0.5",
         "Selection is already optimisation",
-        Deliverable(
-            "runs/run_00X/selection_demo.jsonl",
-            SELECTION,
-            partial(student_runs.grade_selection, how=SELECTION),
-            slow=True,
-        ),
+        Deliverable(SELECTED, "python -m course.selection_demo", student_runs.grade_selection, slow=True),
         note(
             "selection.md",
             same("What selection did", "Where it still fails", "What did not change"),
@@ -128,7 +113,7 @@ MILESTONES = (
     Milestone(
         "1",
         "One update in slow motion",
-        Deliverable("runs/run_00X/predictions.jsonl", SLOWLY, partial(student_runs.grade_predictions, how=SLOWLY)),
+        Deliverable("runs/run_00X/predictions.jsonl", student_runs.SLOWLY, student_runs.grade_predictions),
         run("/bandit_train_log.txt", "python -m course.bandit_train", "bandit_train"),
         note(
             "bandit_log.md",

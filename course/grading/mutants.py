@@ -72,12 +72,12 @@ def reads(reader: Callable[[str], int | None]) -> Callable[[], Score]:
 
 
 def reads_pattern(pattern: str, flags: int = 0) -> Callable[[], Score]:
-    """A scorer that also accepts a line of another form; the pattern's one group is the integer."""
+    """A scorer that also accepts a line of another form; the integer is its one group, commas dropped."""
     compiled = re.compile(pattern, flags)
 
     def reader(text: str) -> int | None:
         match = compiled.fullmatch(trim(text))
-        return int(match[1]) if match else None
+        return int(match[1].replace(",", "")) if match else None
 
     return reads(reader)
 
@@ -112,16 +112,6 @@ def several_answers(text: str) -> list[int] | list[None]:
     """Every number that stands after a `Final: `, in order; None if there is only one."""
     answers = [int(number) for number in re.findall(r"Final: (-?[0-9]{1,18})(?![0-9])", text)]
     return answers if len(answers) > 1 else [None]
-
-
-def other_digits(text: str) -> int | None:
-    match = re.fullmatch(r"Final: (-?\d{1,18})", trim(text))
-    return int(match[1]) if match and not match[1].isascii() else None
-
-
-def grouped(text: str) -> int | None:
-    match = re.fullmatch(r"Final: (-?[1-9][0-9]{0,2}(?:,[0-9]{3})+)", trim(text))
-    return int(match[1].replace(",", "")) if match else None
 
 
 def as_float(text: str) -> int | None:
@@ -194,66 +184,61 @@ def remembers() -> Score:
     return altered(alter)()
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    Mutant("leading_zeros", "pays for `Final: 0323`", reads_pattern(r"Final: (-?0+[0-9]{1,17})")),
-    Mutant("plus_sign", "pays for `Final: +323`", reads_pattern(r"Final: (\+[0-9]{1,18})")),
-    Mutant("minus_zero", "pays for `Final: -0` where 0 is expected", reads_pattern(r"Final: (-0)")),
-    Mutant("unicode_digits", "pays for digits of other scripts", reads(other_digits)),
-    Mutant("any_case", "pays for `final: 323` and `FINAL: 323`", reads_pattern(rf"final: ({INTEGER})", re.I)),
-    Mutant("any_space", "pays for any white space, or none, after the colon", reads_pattern(rf"Final:\s*({INTEGER})")),
-    Mutant("no_word", "pays for the bare number", reads_pattern(rf"({INTEGER})")),
-    Mutant("full_stop", "pays for `Final: 323.`", reads_pattern(rf"Final: ({INTEGER})\.")),
-    Mutant(
+FAULTS: tuple[tuple[str, str, Callable[[], Score]], ...] = (
+    ("leading_zeros", "pays for `Final: 0323`", reads_pattern(r"Final: (-?0+[0-9]{1,17})")),
+    ("plus_sign", "pays for `Final: +323`", reads_pattern(r"Final: (\+[0-9]{1,18})")),
+    ("minus_zero", "pays for `Final: -0` where 0 is expected", reads_pattern(r"Final: (-0)")),
+    ("unicode_digits", "pays for digits of other scripts", reads_pattern(r"(?=.*[^\0-\x7f])Final: (-?\d{1,18})")),
+    ("any_case", "pays for `final: 323` and `FINAL: 323`", reads_pattern(rf"final: ({INTEGER})", re.I)),
+    ("any_space", "pays for any white space, or none, after the colon", reads_pattern(rf"Final:\s*({INTEGER})")),
+    ("no_word", "pays for the bare number", reads_pattern(rf"({INTEGER})")),
+    ("full_stop", "pays for `Final: 323.`", reads_pattern(rf"Final: ({INTEGER})\.")),
+    (
         "text_before",
         "pays when other text stands before the line's `Final:`",
         reads_pattern(rf"(?!.*Final:.*Final:).+Final: ({INTEGER})"),
     ),
-    Mutant(
-        "text_after", "pays when words follow the number", reads_pattern(rf"Final: ({INTEGER}) [A-Za-z](?!.*Final:).*")
-    ),
-    Mutant(
+    ("text_after", "pays when words follow the number", reads_pattern(rf"Final: ({INTEGER}) [A-Za-z](?!.*Final:).*")),
+    (
         "second_line",
         "reads the first line only, whatever follows it, unless that is another answer",
         reads_pattern(rf"(?s)Final: ({INTEGER})[\r\n](?!.*Final:).+"),
     ),
-    Mutant("first_answer", "takes the first of several answers", reads(lambda text: several_answers(text)[0])),
-    Mutant("last_answer", "takes the last of several answers", reads(lambda text: several_answers(text)[-1])),
-    Mutant("thousands", "pays for `Final: 1,234`", reads(grouped)),
-    Mutant("floats", "reads the number as a float: pays for `Final: 323.0` and `Final: 3.23e2`", reads(as_float)),
-    Mutant("calculations", "works out `Final: 17*19` by itself", reads(calculated)),
-    Mutant(
-        "no_break_space", "trims a no-break space from the ends", reads(lambda text: parse(text.strip(" \t\r\n\u00a0")))
-    ),
-    Mutant("lookalikes", "takes a look-alike, a typographic minus say, for the ASCII character", reads(folded)),
-    Mutant("invisible", "overlooks characters that cannot be seen", reads(without_invisible)),
-    Mutant("sign_ignored", "takes -323 for 323", equals(lambda extracted, expected: abs(extracted) == abs(expected))),
-    Mutant(
+    ("first_answer", "takes the first of several answers", reads(lambda text: several_answers(text)[0])),
+    ("last_answer", "takes the last of several answers", reads(lambda text: several_answers(text)[-1])),
+    ("thousands", "pays for `Final: 1,234`", reads_pattern(r"Final: (-?[1-9][0-9]{0,2}(?:,[0-9]{3})+)")),
+    ("floats", "reads the number as a float: pays for `Final: 323.0` and `Final: 3.23e2`", reads(as_float)),
+    ("calculations", "works out `Final: 17*19` by itself", reads(calculated)),
+    ("no_break_space", "trims a no-break space from the ends", reads(lambda text: parse(text.strip(" \t\r\n\u00a0")))),
+    ("lookalikes", "takes a look-alike, a typographic minus say, for the ASCII character", reads(folded)),
+    ("invisible", "overlooks characters that cannot be seen", reads(without_invisible)),
+    ("sign_ignored", "takes -323 for 323", equals(lambda n, expected: abs(n) == abs(expected))),
+    (
         "close_enough",
         "pays for a number within 1 % of the expected one",
-        equals(lambda extracted, expected: abs(extracted - expected) * 100 <= abs(expected)),
+        equals(lambda n, expected: abs(n - expected) * 100 <= abs(expected)),
     ),
-    Mutant(
+    (
         "rounded",
         "compares as floats, so huge neighbours are the same to it",
-        equals(lambda extracted, expected: float(extracted) == float(expected)),
+        equals(lambda n, expected: float(n) == float(expected)),
     ),
-    Mutant("number_never_compared", "pays for any number in form", equals(lambda _, __: True)),
-    Mutant(
+    ("number_never_compared", "pays for any number in form", equals(lambda _, __: True)),
+    (
         "part_of_a_number",
         "pays when the expected digits are part of the number given",
-        equals(lambda extracted, expected: str(expected) in str(extracted)),
+        equals(lambda n, expected: str(expected) in str(n)),
     ),
-    Mutant("zero_refused", "gives 0 to a right `Final: 0`", refuses(lambda _, expected: expected == 0)),
-    Mutant("negative_refused", "gives 0 to a right negative answer", refuses(lambda _, expected: expected < 0)),
-    Mutant("large_refused", "gives 0 to right answers of more than 9 digits", refuses(lambda _, n: abs(n) >= 10**9)),
-    Mutant(
-        "nothing_trimmed", "gives 0 to a right line that ends in a newline", refuses(lambda text, _: text[-1] == "\n")
-    ),
-    Mutant("carriage_return", "gives 0 to a right line that ends as on Windows", refuses(lambda text, _: "\r" in text)),
-    Mutant("partial_credit", "pays a half for the right number in the wrong form", partial_credit),
-    Mutant("remembers", "gives 0 to a right answer that it has seen before", remembers),
-    Mutant("huge_number_crash", "raises for a number of thousands of digits", crash_on_huge),
-    Mutant("type_crash", "raises for a completion that is not text", crash_on_other_types),
-    Mutant("bare_details", "leaves `details` empty where the reward is 0", bare_details),
-    Mutant("one_code", "calls every failure `wrong_answer`", one_code),
+    ("zero_refused", "gives 0 to a right `Final: 0`", refuses(lambda _, expected: expected == 0)),
+    ("negative_refused", "gives 0 to a right negative answer", refuses(lambda _, expected: expected < 0)),
+    ("large_refused", "gives 0 to right answers of more than 9 digits", refuses(lambda _, n: abs(n) >= 10**9)),
+    ("nothing_trimmed", "gives 0 to a right line that ends in a newline", refuses(lambda text, _: text[-1] == "\n")),
+    ("carriage_return", "gives 0 to a right line that ends as on Windows", refuses(lambda text, _: "\r" in text)),
+    ("partial_credit", "pays a half for the right number in the wrong form", partial_credit),
+    ("remembers", "gives 0 to a right answer that it has seen before", remembers),
+    ("huge_number_crash", "raises for a number of thousands of digits", crash_on_huge),
+    ("type_crash", "raises for a completion that is not text", crash_on_other_types),
+    ("bare_details", "leaves `details` empty where the reward is 0", bare_details),
+    ("one_code", "calls every failure `wrong_answer`", one_code),
 )
+MUTANTS = tuple(Mutant(*fault) for fault in FAULTS)

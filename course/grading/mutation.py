@@ -21,6 +21,7 @@ from course.grading.process import run_python
 STAND_IN, OUTCOMES = "COURSE_STAND_IN", "COURSE_TEST_OUTCOMES"
 REWARD_TURNED, DETAILS_BLANK, DETAILS_ODD = "reward turned", "details blank", "details odd"
 TIME_LIMIT = 60  # seconds for one run of the tests
+FAILED = ("failed", "broken")  # outcomes
 NEEDED = 28  # of the mutants, for the tests to be enough
 PYTEST = (
     *("-m", "pytest", "-p", "course.grading.pytest_plugin", "-p", "no:cacheprovider", "--noconftest"),
@@ -34,10 +35,6 @@ class Outcome(msgspec.Struct):
     test: str
     outcome: str
     why: str
-
-    @property
-    def failed(self) -> bool:
-        return self.outcome in ("failed", "broken")
 
 
 @dataclass
@@ -53,12 +50,12 @@ class TestReport:
 
     def half_asserted(self) -> list[str]:
         """The tests that assert a reward but no detail, or no reward, a line each."""
-        lines = []
-        for name, asserted in self.tests.items():
-            lacks = [what for what, there in zip(("reward", "field of details"), asserted, strict=True) if not there]
-            if lacks:
-                lines.append(f"{name} asserts no {' and no '.join(lacks)}")
-        return lines
+        lacks = {
+            (False, True): "reward",
+            (True, False): "field of details",
+            (False, False): "reward and no field of details",
+        }
+        return [f"{name} asserts no {lacks[both]}" for name, both in self.tests.items() if both in lacks]
 
 
 def run_tests(path: Path, stand_in: str, *flags: str, time_limit: float = TIME_LIMIT) -> list[Outcome]:
@@ -72,9 +69,9 @@ def run_tests(path: Path, stand_in: str, *flags: str, time_limit: float = TIME_L
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        ended = run_python(*PYTEST, *flags, path.resolve(), seconds=time_limit, environment=environment)
+        *_, ending = run_python(*PYTEST, *flags, path.resolve(), seconds=time_limit, environment=environment)
         if not outcomes.is_file():
-            return [Outcome("the file", "broken", ended.in_one_line)]
+            return [Outcome("the file", "broken", ending)]
         return msgspec.convert(json.loads(outcomes.read_bytes()), list[Outcome])
 
 
@@ -82,7 +79,7 @@ def grade_tests(path: Path, mutants: Sequence[Mutant] = MUTANTS) -> TestReport:
     """Everything about a file of tests. Mutants are tried only if the true scorer passes."""
     report = TestReport()
     true = run_tests(path, "")
-    report.failures = [f"{outcome.test}: {outcome.why}" for outcome in true if outcome.failed]
+    report.failures = [f"{outcome.test}: {outcome.why}" for outcome in true if outcome.outcome in FAILED]
     if report.failures or not true:
         return report
     with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
@@ -100,4 +97,4 @@ def grade_tests(path: Path, mutants: Sequence[Mutant] = MUTANTS) -> TestReport:
 
 def failing(outcomes: list[Outcome]) -> set[str]:
     """The cases that failed, or what else is broken."""
-    return {outcome.test for outcome in outcomes if outcome.failed}
+    return {outcome.test for outcome in outcomes if outcome.outcome in FAILED}

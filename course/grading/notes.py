@@ -6,6 +6,7 @@ itself. Figures are different: those that a note quotes from a run are held agai
 
 import json
 import math
+import operator
 import re
 import urllib.parse
 from collections.abc import Callable
@@ -47,7 +48,7 @@ class BanditRow(msgspec.Struct):
 
 
 def grade_note(
-    path: Path, headings: dict[str, int], facts: tuple[Fact, ...], known_fields: tuple[str, ...], drawn: str
+    path: Path, headings: dict[str, int], facts: tuple[Fact, ...], known_fields: tuple[str, ...] = (), drawn: str = ""
 ) -> Verdict:
     """A note with a section for each heading, of so many words at least, and a drawing in section `drawn`.
 
@@ -158,19 +159,14 @@ def selection_figures(note: Note) -> str | None:
     words = set(re.findall(r"\b(?:selection|learning|no|not)\b", label))
     if words != {"selection"}:
         return "the label of the gain is `selection` or `learning`; the policy did not change, so which is it?"
-    return still_failing(run, note.section("Where it still fails"))
-
-
-def still_failing(run: Path, text: str) -> str | None:
-    """At least two prompts are named, and no choice could have helped any of them."""
-    rewards = {row.id: row.rewards for _, row in JsonLines(run / "selection_demo.jsonl", SelectedRow)}
-    named = [key for key in dict.fromkeys(re.findall(r"[\w-]+", text)) if key in rewards]
+    # At least two prompts are named, and no choice could have helped any of them.
+    best = {row.id: max(row.rewards) for _, row in JsonLines(run / "selection_demo.jsonl", SelectedRow)}
+    words = set(re.findall(r"[\w-]+", note.section("Where it still fails")))
+    named = [key for key in best if key in words]
     if len(named) < 2:
         return f"`Where it still fails` names {len(named)} prompts by their ids (dev-0002, say); it needs two or three"
-    for key in named:
-        if max(rewards[key]) == 1.0:
-            return f"`Where it still fails` names {key}, of which some sample is right in {run.name}"
-    return None
+    helped = next((key for key in named if best[key] == 1.0), None)
+    return helped and f"`Where it still fails` names {helped}, of which some sample is right in {run.name}"
 
 
 def annotated_steps(note: Note) -> str | None:
@@ -195,27 +191,24 @@ def annotated_steps(note: Note) -> str | None:
     return None
 
 
-ALSO = {
-    "reinforced": ("pushed up", "more likely", "went up", "goes up"),
-    "suppressed": ("pushed down", "less likely", "went down", "goes down"),
-    "left": ("unchanged", "nothing", "not pushed", "same"),
+# What a line can say of the push, how the advantage then compares with 0, and the words for it.
+PUSHES: dict[str, tuple[Callable[[float, float], bool], tuple[str, ...]]] = {
+    "reinforced": (operator.gt, ("reinforced", "pushed up", "more likely", "went up", "goes up")),
+    "suppressed": (operator.lt, ("suppressed", "pushed down", "less likely", "went down", "goes down")),
+    "left": (operator.eq, ("left", "unchanged", "nothing", "not pushed", "same")),
 }
 
 
 def misread(text: str, advantages: list[float]) -> str | None:
     """What is wrong with what a line says of the push, held against the advantages of its step."""
     said = re.sub(r"\bnot (?:reinforced|suppressed|pushed (?:up|down))\b", "", text.lower())
-    claims = {
-        "reinforced": any(advantage > 0 for advantage in advantages),
-        "suppressed": any(advantage < 0 for advantage in advantages),
-        "left": any(advantage == 0 for advantage in advantages),
-    }
-    made = [word for word in claims if any(way in said for way in (word, *ALSO[word]))]
+    made = [push for push, (_, ways) in PUSHES.items() if any(way in said for way in ways)]
     if not made:
         return "does not say whether what it sampled was reinforced, suppressed, or left as it was"
-    false = [word for word in made if not claims[word] and word != "left"]
-    if false or (made == ["left"] and not claims["left"]):
-        return f"is called {(false or made)[0]}, and its advantage was {advantages[0]:+.3f}"
+    for push in made:
+        true = any(PUSHES[push][0](advantage, 0) for advantage in advantages)
+        if not true and (push != "left" or len(made) == 1):
+            return f"is called {push}, and its advantage was {advantages[0]:+.3f}"
     return None
 
 
@@ -278,13 +271,10 @@ def exact_strings(note: Note) -> str | None:
     """The report quotes at least two accepted exploits to the letter, or as they stand in the file of exploits."""
     accepted = {graded.exploit.completion for graded in grade_file(note.root / EXPLOITS) if graded.accepted}
     text = note.section("Exploits")
-    spellings = [
-        (string, json.dumps(string, ensure_ascii=False)[1:-1], json.dumps(string)[1:-1]) for string in accepted
-    ]
-    quoted = sum(any(spelling in text for spelling in ways) for ways in spellings)
-    if quoted < 2:
-        return f"`Exploits` quotes {quoted} of your accepted exploits to the letter; two are asked for"
-    return None
+    in_file = (lambda s: s, lambda s: json.dumps(s, ensure_ascii=False)[1:-1], lambda s: json.dumps(s)[1:-1])
+    quoted = sum(any(spelled(string) in text for spelled in in_file) for string in accepted)
+    asked = "of your accepted exploits to the letter; two are asked for"
+    return None if quoted >= 2 else f"`Exploits` quotes {quoted} {asked}"
 
 
 def patch_figures(note: Note) -> str | None:

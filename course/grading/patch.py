@@ -8,10 +8,10 @@ second. The strings are drawn from a recorded seed; reports name kinds of string
     python -m course.grading.patch notes/patch.py       reads JSON cases from its input: the process that runs a patch
 """
 
-import importlib.util
 import json
 import os
 import random
+import runpy
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -211,11 +211,13 @@ def wrongly_decided(
 def run_patch(path: Path, cases: list[Case], time_limit: float) -> dict[str, Any]:
     """Run the patch in a process of its own: its `rubric`, and its `rewards` of the cases. Raises InputError."""
     given = json.dumps([(case.text, case.expected) for case in cases])
-    ended = run_python("-m", "course.grading.patch", os.path.realpath(path), seconds=time_limit, given=given)
-    if not ended.succeeded:
-        raise InputError(path, ended.in_one_line)
+    ran, printed, ending = run_python(
+        "-m", "course.grading.patch", os.path.realpath(path), seconds=time_limit, given=given
+    )
+    if not ran:
+        raise InputError(path, ending)
     try:
-        answer = json.loads(ended.printed.splitlines()[-1])  # the patch may print, too
+        answer = json.loads(printed.splitlines()[-1])  # the patch may print, too
     except (ValueError, IndexError):
         answer = None
     if not isinstance(answer, dict) or len(answer.get("rewards", ())) != len(cases):
@@ -224,14 +226,10 @@ def run_patch(path: Path, cases: list[Case], time_limit: float) -> dict[str, Any
 
 
 def main() -> None:
-    path = Path(sys.argv[1])
-    spec = importlib.util.spec_from_file_location("patch", path)
-    if not path.is_file() or spec is None or spec.loader is None:
+    if not Path(sys.argv[1]).is_file():
         sys.exit("no such file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["patch"] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    rubric, patched = getattr(module, "RUBRIC", None), getattr(module, "patched", None)
+    names = runpy.run_path(sys.argv[1], run_name="patch")
+    rubric, patched = names.get("RUBRIC"), names.get("patched")
     if not isinstance(rubric, str) or not callable(patched):
         sys.exit("it must define RUBRIC, a name in quotes, and the function patched(text, expected)")
     rewards = [patched(text, expected) for text, expected in json.load(sys.stdin)]

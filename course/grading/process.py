@@ -8,24 +8,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from course.core.paths import ROOT
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a process ended: did it succeed, what did it print, and the ending in one line."""
-
-    succeeded: bool
-    printed: str
-    in_one_line: str
-
-
 def run_python(
     *words: object, seconds: float, folder: object = ROOT, given: str = "", environment: Mapping[str, str] | None = None
-) -> Ended:
-    """Run `python WORDS` in a folder, with some text as its input and some variables added to the environment."""
+) -> tuple[bool, str, str]:
+    """Run `python WORDS` in a folder, with some text as its input and some variables added to the environment.
+
+    Returns how it ended: did it succeed, what did it print, and the ending in one line.
+    """
     try:
         done = subprocess.run(
             [sys.executable, *map(str, words)],
@@ -38,6 +31,6 @@ def run_python(
             timeout=seconds,
         )
     except subprocess.TimeoutExpired:
-        return Ended(False, "", f"not done after {seconds:g} seconds")
-    said = done.stderr.strip() or done.stdout.strip() or "it stopped the program"
-    return Ended(done.returncode == 0, done.stdout, said.splitlines()[-1])
+        return False, "", f"not done after {seconds:g} seconds"
+    shown = done.stderr.strip() or done.stdout.strip() or "it stopped the program"
+    return done.returncode == 0, done.stdout, shown.splitlines()[-1]

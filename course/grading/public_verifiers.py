@@ -1,14 +1,13 @@
 """How public verifiers read an answer, each rule rewritten in a few lines: the panel of the second kata.
 
 Benchmarks and libraries score the same text differently, and each has a reason. None is the course's scorer; where a
-function departs from its written rule, that departure was seen in a real one too, and is kept on purpose.
+program departs from its written rule, that was seen in a real one too, and is kept on purpose.
 """
 
 import ast
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from course.rubrics import integers
@@ -18,36 +17,14 @@ Rule = Callable[[str, int], float]  # (text, expected answer) -> reward
 LIMIT = 2_000  # characters that a rule looks at
 
 
-@dataclass(frozen=True)
-class PublicVerifier:
-    """One way to score: its written rule, and `rule(text, expected) -> reward`."""
-
-    name: str
-    written: str
-    rule: Rule
-
-    def score(self, example: Mapping[str, Any], completion: object) -> dict[str, Any]:
-        """The reward, with the scorer's signature. What is not text earns 0."""
-        text = completion[:LIMIT] if isinstance(completion, str) else ""
-        return {"reward": self.rule(text, example["expected_answer"]), "details": {"instrument": self.name}}
-
-
-PUBLIC_VERIFIERS: dict[str, PublicVerifier] = {}
-
-
-def verifier(name: str, written: str) -> Callable[[Rule], Rule]:
-    """Enters the function below it in the panel, by its name and its written rule."""
-
-    def enter(rule: Rule) -> Rule:
-        PUBLIC_VERIFIERS[name] = PublicVerifier(name, written, rule)
-        return rule
-
-    return enter
-
-
 def numbers(text: str) -> list[float]:
     """The decimal numbers of a text, in order."""
     return [float(number) for number in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", text)]
+
+
+def grouped_numbers(text: str) -> list[float]:
+    """The same where commas group digits."""
+    return numbers(text.replace(",", ""))
 
 
 OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
@@ -72,50 +49,49 @@ def value_of(node: ast.AST) -> int | None:
     return None
 
 
-@verifier("evaluates", "an arithmetic expression counts as its value")
 def evaluates(text: str, expected: int) -> float:
     try:
-        return float(value_of(ast.parse(text.removeprefix("Final:").strip().rstrip("."), mode="eval")) == expected)
+        return value_of(ast.parse(text.removeprefix("Final:").strip().rstrip("."), mode="eval")) == expected
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return 0.0
 
 
-@verifier("first number", "the first number in the text is the answer")
-def first_number(text: str, expected: int) -> float:
-    return float(numbers(text.replace(",", ""))[:1] == [expected])
-
-
-@verifier("last number", "the last number in the text is the answer; what is before it is working")
-def last_number(text: str, expected: int) -> float:
-    return float(numbers(text.replace(",", ""))[-1:] == [expected])
-
-
-@verifier("one percent", "the last number in the text must equal the expected answer")
-def one_percent(text: str, expected: int) -> float:
+# Every rule of the panel: as it is written, and as it is programmed.
+PUBLIC_VERIFIERS: dict[str, tuple[str, Rule]] = {
+    "evaluates": ("an arithmetic expression counts as its value", evaluates),
+    "first number": ("the first number in the text is the answer", lambda text, n: grouped_numbers(text)[:1] == [n]),
+    "last number": (
+        "the last number in the text is the answer; what is before it is working",
+        lambda text, n: grouped_numbers(text)[-1:] == [n],
+    ),
     # Its written rule says equal; it allows 1 %, which was meant for decimals.
-    last = numbers(text.replace(",", ""))[-1:]
-    return float(any(abs(number - expected) <= abs(expected) / 100 for number in last))
-
-
-@verifier("included", "the expected answer must be among the numbers in the text")
-def included(text: str, expected: int) -> float:
-    return float(expected in numbers(text))
-
-
-@verifier("half point", "the exact line earns 1; the right number anywhere else in the text earns a half")
-def half_point(text: str, expected: int) -> float:
+    "one percent": (
+        "the last number in the text must equal the expected answer",
+        lambda text, n: any(abs(number - n) <= abs(n) / 100 for number in grouped_numbers(text)[-1:]),
+    ),
+    "included": ("the expected answer must be among the numbers in the text", lambda text, n: n in numbers(text)),
     # Its written rule speaks of the right number; it looks for digits, which may be part of a longer one.
-    if text.strip() == f"Final: {expected}":
-        return 1.0
-    return 0.5 if str(expected) in text else 0.0
+    "half point": (
+        "the exact line earns 1; the right number anywhere else in the text earns a half",
+        lambda text, n: 1.0 if text.strip() == f"Final: {n}" else 0.5 * (str(n) in text),
+    ),
+    "no separators": (
+        "points and commas between digits are dropped before the number is read",
+        lambda text, n: integers(re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))[-1:] == [n],
+    ),
+    "any script": (
+        "the first integer in the text is the answer, in any script that has digits",
+        lambda text, n: [int(digits) for digits in re.findall(r"-?\d{1,18}(?!\d)", text)[:1]] == [n],
+    ),
+}
 
 
-@verifier("no separators", "points and commas between digits are dropped before the number is read")
-def no_separators(text: str, expected: int) -> float:
-    return float(integers(re.sub(r"(?<=[0-9])[.,](?=[0-9])", "", text))[-1:] == [expected])
+def public_scorer(name: str) -> Callable[[Mapping[str, Any], object], dict[str, Any]]:
+    """A rule of the panel with the scorer's signature. What is not text earns 0."""
 
+    def score(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
+        text = completion[:LIMIT] if isinstance(completion, str) else ""
+        reward = float(PUBLIC_VERIFIERS[name][1](text, example["expected_answer"]))
+        return {"reward": reward, "details": {"instrument": name}}
 
-@verifier("any script", "the first integer in the text is the answer, in any script that has digits")
-def any_script(text: str, expected: int) -> float:
-    match = re.search(r"-?\d{1,18}(?!\d)", text)
-    return float(match is not None and int(match[0]) == expected)
+    return score

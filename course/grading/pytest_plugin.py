@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -21,19 +21,15 @@ from course.score import score as true_score
 class Odd:
     """A value that equals nothing and that nothing may be asked of."""
 
+    __hash__ = object.__hash__
+
     def __eq__(self, other: object) -> bool:
         return False
 
-    def __hash__(self) -> int:
-        return 0
-
-    def __bool__(self) -> bool:
+    def asked(self, *_: object) -> NoReturn:
         raise AssertionError("these details say nothing")
 
-    def __iter__(self) -> None:
-        raise AssertionError("these details say nothing")
-
-    __getitem__ = __contains__ = __call__ = lambda self, *_: self.__iter__()
+    __bool__ = __iter__ = __getitem__ = __contains__ = __call__ = asked
 
 
 # What is put in the scorer's place to find out what a test asserts; the true scorer for the empty name.
@@ -64,9 +60,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.failed:
-        lines = [line for line in str(report.longrepr).splitlines() if line.startswith("E ")]
-        why = (lines or (str(report.longrepr).strip() or "it cannot be collected").splitlines())[-1]
-        why = why.removeprefix("E ").strip()
+        lines = (str(report.longrepr).strip() or "it cannot be collected").splitlines()
+        why = ([line for line in lines if line.startswith("E ")] or lines)[-1].removeprefix("E ").strip()
         outcomes.append({"test": "the file", "outcome": "broken", "why": why})
 
 

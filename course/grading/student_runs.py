@@ -19,6 +19,7 @@ RunFact = Callable[[Path, Manifest], str | None]  # (a run, its manifest) -> wha
 
 # The hash of `pick_best` as the course ships it.
 SHIPPED_RULE = "dc2513882f3bc41ecfbb4dd931fded96bcd85fe1ef88c2c5604e400861bd656a"
+SLOWLY = "python -m course.policy_gradient_demo --slow"
 RULE_LIMIT = 60  # seconds for one run of selection_demo with an edited rule
 FEWEST_PREDICTIONS, FEWEST_REASON_WORDS = 5, 3
 
@@ -30,13 +31,17 @@ class Prediction(msgspec.Struct):
     text: str
 
 
-def grade_run(root: Path, how: str, asked: Callable[[Manifest], bool], *facts: RunFact) -> Verdict:
-    """Is there a run as asked for, which verifies and was made with a whole seal? The newest good one counts."""
+def grade_run(root: Path, experiment: str | None, *facts: RunFact, slow: bool = False) -> Verdict:
+    """Is there a run of an experiment which verifies and was made with a whole seal? The newest good one counts.
+
+    The experiment is the name in the manifest; None: a plain evaluation, Loop A. `slow`: only runs in slow motion.
+    """
     problems = []
     for run in reversed(list_runs(root / "runs")):
         try:
             manifest = load_manifest(run)
-            if not asked(manifest):
+            of_another = manifest.experiment != experiment or (experiment is None and not manifest.has_results)
+            if of_another or (slow and manifest.settings.get("slow") is not True):
                 continue
             problem = next(filter(None, (fact(run, manifest) for fact in (*facts, unsound))), None)
         except InputError as error:
@@ -44,7 +49,7 @@ def grade_run(root: Path, how: str, asked: Callable[[Manifest], bool], *facts: R
         if problem is None:
             return there(f"runs/{run.name}")
         problems.append(problem)
-    return wrong(problems[0]) if problems else missing(f"type: {how}")
+    return wrong(problems[0]) if problems else missing()
 
 
 def unsound(run: Path, manifest: Manifest) -> str | None:
@@ -59,11 +64,6 @@ def unsound(run: Path, manifest: Manifest) -> str | None:
     return None
 
 
-def of_experiment(experiment: str | None) -> Callable[[Manifest], bool]:
-    """Asks for a run of an experiment, by the name in its manifest; None: a plain evaluation, Loop A."""
-    return lambda manifest: manifest.experiment == experiment and (experiment is not None or manifest.has_results)
-
-
 def on_the_frozen_rollouts(run: Path, manifest: Manifest) -> str | None:
     if manifest.dataset and manifest.dataset.split == "holdout":
         return f"runs/{run.name} looked at the holdout; it is kept for the end, measure on dev"
@@ -72,14 +72,11 @@ def on_the_frozen_rollouts(run: Path, manifest: Manifest) -> str | None:
     return None
 
 
-def grade_predictions(root: Path, how: str) -> Verdict:
+def grade_predictions(root: Path) -> Verdict:
     """A run in slow motion; fast runs of the same demo do not count, however many came after it."""
-    is_demo = of_experiment("policy_gradient")
-    verdict = grade_run(
-        root, how, lambda manifest: is_demo(manifest) and manifest.settings.get("slow") is True, predicted
-    )
-    if verdict.state == MISSING and grade_run(root, how, is_demo).state != MISSING:
-        return wrong(f"no run has predictions: slow motion asks for them. Type: {how}")
+    verdict = grade_run(root, "policy_gradient", predicted, slow=True)
+    if verdict.state == MISSING and grade_run(root, "policy_gradient").state != MISSING:
+        return wrong(f"no run has predictions: slow motion asks for them. Type: {SLOWLY}")
     return verdict
 
 
@@ -94,11 +91,11 @@ def predicted(run: Path, manifest: Manifest) -> str | None:
     return None
 
 
-def grade_selection(root: Path, how: str) -> Verdict:
+def grade_selection(root: Path) -> Verdict:
     """A run of Loop B; and if `pick_best` is edited, the rule as it stands must choose, and choose the same twice."""
     demo = root / "course" / "selection_demo.py"
     problem = trouble_with_the_rule(root) if demo.is_file() and region_sha256(demo) != SHIPPED_RULE else None
-    return wrong(problem) if problem else grade_run(root, how, of_experiment("selection_demo"))
+    return wrong(problem) if problem else grade_run(root, "selection_demo")
 
 
 def trouble_with_the_rule(root: Path) -> str | None:
@@ -107,8 +104,10 @@ def trouble_with_the_rule(root: Path) -> str | None:
     for hash_seed in ("1", "2"):
         with tempfile.TemporaryDirectory() as folder:
             words = "-m", "course.selection_demo", "--runs-dir", folder
-            ended = run_python(*words, seconds=RULE_LIMIT, folder=root, environment={"PYTHONHASHSEED": hash_seed})
-            if not ended.succeeded:
-                return f"pick_best cannot be run: {ended.in_one_line}"
+            ran, _, ending = run_python(
+                *words, seconds=RULE_LIMIT, folder=root, environment={"PYTHONHASHSEED": hash_seed}
+            )
+            if not ran:
+                return f"pick_best cannot be run: {ending}"
             choices.add(read_bytes(Path(folder) / "run_001" / "selection_demo.jsonl"))
     return None if len(choices) == 1 else "pick_best does not choose the same twice: break ties by a fixed rule"
