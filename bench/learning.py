@@ -25,8 +25,9 @@ from course.core.datasets import load_dataset
 from course.core.display import console, table
 from course.core.paths import PI0, TRAIN
 from course.policy.core import tokenizer as bpe
+from course.policy.core.learning import Settings
 from course.policy.core.sampling import MAX_NEW_TOKENS, load_checkpoint
-from course.policy.reinforce import Settings, prompts_of_step, train_step
+from course.policy.reinforce import prompts_of_step, train_step
 from course.score import score
 
 OLD, OURS = "as it was before", "the learner's"

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from course.core.datasets import Example
 from course.policy.core import tokenizer as bpe
+from course.policy.core.learning import Settings
 from course.policy.core.model import Attention, Policy
 from course.policy.core.sampling import MAX_NEW_TOKENS, completion_texts, sample_nucleus
-from course.policy.reinforce import Settings, advantages, gradient_step, prompts_of_step
+from course.policy.reinforce import advantages, gradient_step, prompts_of_step
 from course.score import score
 
 

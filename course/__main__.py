@@ -39,7 +39,7 @@ COMMANDS = (
     )),
     ("The laboratory: Loop C on π0 itself (needs PyTorch; minutes)", (
         ("course.policy.one_update", "one completion, one update, token by token"),
-        ("course.policy.train", "REINFORCE on π0's tokens, a quarter of a minute"),
+        ("course.policy.train", "REINFORCE on π0's tokens, ten seconds"),
         ("course.policy.goodhart", "paid by a weak rubric: where proxy and truth part, and what the leash holds"),
         ("course.policy.shift", "what frozen rollouts say of the policy that learns, beside the truth"),
         ("course.policy.three_ways", "best of N, fine-tuning on the best, REINFORCE: the same samples spent"),

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from course.core import stats
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import CompletionsFile, check_sidecar, load_dataset, load_sidecar
@@ -78,27 +76,19 @@ def print_report(summary: dict[str, Any], manifest: Manifest) -> None:
     if summary["scored"] == summary["examples"]:
         out.print(f"{rate}   ({interval}, Wilson)")
     else:
-        error = percent(summary["pass_at_1_standard_error"])
+        interval += f"; standard error {percent(summary['pass_at_1_standard_error'])}, clustered by example"
         out.print(f"{rate}, over {summary['examples']} examples")
-        out.print(
-            f"pass@1: {percent(summary['pass_at_1'])}   ({interval}; standard error {error}, clustered by example)"
-        )
+        out.print(f"pass@1: {percent(summary['pass_at_1'])}   ({interval})")
     out.print(f"Mean reward: {summary['mean_reward']:.3f}")
     if len(summary["pass_at_k"]) > 1:
         out.print("  ".join(f"pass@{k}: {percent(rate)}" for k, rate in summary["pass_at_k"].items()))
     if summary["failures"]:
-        print_failures(out, summary)
-
-
-def print_failures(out: Console, summary: dict[str, Any]) -> None:
-    """Failures by code, most frequent first, with their share of all failures."""
-    failures = sorted(summary["failures"].items(), key=lambda item: (-item[1], item[0]))
-    total = sum(count for _, count in failures)
-    out.print(f"\nFailures: {total}")
-    rows = table("code", ">count", ">share", "what it means")
-    for code, count in failures:
-        rows.add_row(code, str(count), percent(count / total), REASONS[code])
-    out.print(rows)
+        total = sum(summary["failures"].values())
+        out.print(f"\nFailures: {total}")
+        rows = table("code", ">count", ">share", "what it means")
+        for code, count in sorted(summary["failures"].items(), key=lambda item: (-item[1], item[0])):
+            rows.add_row(code, str(count), percent(count / total), REASONS[code])
+        out.print(rows)
 
 
 def main() -> int:

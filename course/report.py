@@ -20,13 +20,12 @@ from course.core.display import console, p_value, percent, typed
 from course.core.experiment import looks_line
 from course.core.files import InputError, write_whole
 from course.core.manifest import is_run
-from course.core.report.page import UNKNOWN_CODE, Table, code_of, flat, pictures_of, render, rows_of, tables_of
+from course.core.report.page import UNKNOWN_CODE, Table, flat, pictures_of, render, rows_of, tables_of
 from course.core.report.run_view import RunView, facts_of, side_by_side, view_run
 from course.core.scoring import REASONS
 
 LISTED = 50  # findings of a verification that are listed
 WITHOUT_SCRIPT = 20  # failures that are shown where no script runs
-OUTCOMES = ("wins", "losses", "ties")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +49,13 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
     damaged = any(run.wrong for run in runs)
     data = None
     if all(run.rates for run in runs) and not refusal:
-        sides, names = [run.results for run in runs], [run.name for run in runs]
-        data = rows_of(sides, names, REASONS, outcomes_of(first, comparison) if comparison else {})
+        outcome_of = None
+        if comparison:
+            wins, losses = comparison.verdict.wins, comparison.verdict.losses
+            outcome_of = dict.fromkeys(wins, 0) | dict.fromkeys(losses, 1)
+        data = rows_of([run.results for run in runs], [run.name for run in runs], outcome_of)
     verdict, hints = what_is_said(first, outcome)
-    failures = [result for result in last.results if code_of(result) != "passed"]
+    failures = [result for result in last.results if result.code]
     html = render(
         title=" and ".join(run.name for run in runs),
         verdict=f"Not to be trusted: {verdict}" if damaged and not outcome else verdict,
@@ -63,9 +65,9 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
         comparison=comparison,
         data=data,
         bars=bars_of([run.rates for run in runs], data["codes"], data["meanings"]) if data else [],
-        outcomes=OUTCOMES if outcome else ("passed", "failed"),
+        outcomes=("wins", "losses", "ties") if outcome else ("passed", "failed"),
         facts=side_by_side([facts_of(run) for run in runs]),
-        plain=[(result.id, result.prompt, result.completion, code_of(result)) for result in failures[:WITHOUT_SCRIPT]],
+        plain=[(result.id, result.prompt, result.completion, result.code) for result in failures[:WITHOUT_SCRIPT]],
         failures=len(failures),
         listed=LISTED,
         pictures_of=pictures_of,
@@ -89,18 +91,10 @@ def what_is_said(run: RunView, outcome: Comparison | NotComparable | None) -> tu
     return "Refused: these two runs cannot be compared. Each reason is named below.", [hint]
 
 
-def outcomes_of(run: RunView, comparison: Comparison) -> dict[str, int]:
-    """The number of each example's outcome, as OUTCOMES counts them."""
-    outcomes = dict.fromkeys((result.id for result in run.results), OUTCOMES.index("ties"))
-    for number, ids in enumerate((comparison.verdict.wins, comparison.verdict.losses)):
-        outcomes |= dict.fromkeys(ids, number)
-    return outcomes
-
-
 def headline(run: RunView) -> str:
     """What a run with results found, in a sentence or two."""
     passes, scored = run.rates["passes"], run.rates["scored"]
-    what = "chosen completions" if is_of_loop(run, "B") else "completions"
+    what = "chosen completions" if run.loop == "B" else "completions"
     if passes == scored:
         return f"All {scored} {what} pass. Are the problems too easy? Read some before you believe it."
     code, count = max(run.rates["failures"].items(), key=lambda item: item[1])
@@ -115,9 +109,9 @@ def learned(summary: dict[str, Any]) -> str:
     before, after = values.get("mean_reward_before"), values.get("mean_reward_after")
     if isinstance(before, float) and isinstance(after, float):
         return f"The policy's expected reward went from {before:.3f} to {after:.3f}."
-    first, last = values.get("first: strict"), values.get("last: strict")
-    if isinstance(first, float) and isinstance(last, float):
-        return f"By the strict scorer the policy went from {percent(first)} to {percent(last)} on fresh samples."
+    before, after = values.get("first: strict"), values.get("last: strict")
+    if isinstance(before, float) and isinstance(after, float):
+        return f"By the strict scorer the policy went from {percent(before)} to {percent(after)} on fresh samples."
     return "This run measured no file of completions: its picture and its summary are what it found."
 
 
@@ -130,7 +124,7 @@ def what_to_look_at(run: RunView) -> list[str]:
         hints.append("Press the longest bar, and read ten of its rows. Do the completions deserve their code?")
     if len(run.rates["pass_at_k"]) > 1:
         hints.append("pass@1 is the policy. pass@k is what the best of k samples reaches if the choice is perfect.")
-    if is_of_loop(run, "B"):
+    if run.loop == "B":
         hints.append("These completions were chosen. The policy that wrote them has not changed.")
     if run.manifest and run.manifest.sampling is None:
         hints.append("No sidecar says how these completions were sampled. Can you find out?")
@@ -138,10 +132,6 @@ def what_to_look_at(run: RunView) -> list[str]:
     if looks is not None:
         hints.append(looks_line(looks).replace("\n", " "))
     return hints
-
-
-def is_of_loop(run: RunView, loop: str) -> bool:
-    return run.manifest is not None and run.manifest.loop == loop
 
 
 def bars_of(rates: Sequence[dict[str, Any]], codes: Sequence[str], meanings: Sequence[str]) -> list[dict[str, Any]]:

@@ -21,16 +21,11 @@ from course.core.verification import verify
 from course.datasets import Example, load_dataset
 from course.policy import frontier, noise, one_update, shift, three_ways
 from course.policy.core.experiment import ExperimentOptions, counts_of, open_experiment
+from course.policy.core.learning import ScoredCompletion, Settings, State, score_completions
 from course.policy.core.rollouts import logprobs, roll_out
 from course.policy.core.sampling import load_checkpoint, rng_for, token_logprobs
 from course.policy.goodhart import GoodhartSettings, candidates, family, harvest, parted, taught_families
-from course.policy.reinforce import (
-    ScoredCompletion,
-    Settings,
-    State,
-    prompts_of_step,
-    score_completions,
-)
+from course.policy.reinforce import prompts_of_step, train_step
 from course.rubrics import RUBRICS
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
@@ -159,7 +154,7 @@ def test_several_seeds_and_a_stop_in_the_second(command: Command, few_sets: tupl
 
     grid = [replace(settings, seed=seed, beta=beta) for seed in (3, 4) for beta in (0.0, settings.beta)]
     with pytest.raises(KeyboardInterrupt), open_experiment("goodhart", options, settings) as experiment:
-        _ = [experiment.learn(own, stop) for own in grid]
+        _ = [experiment.learn(train_step, own, stop) for own in grid]
     assert not (runs / "run_002").exists()
     done = command("course.policy.goodhart", *words, "--runs-dir", runs)
     assert done.code == 0

@@ -20,9 +20,10 @@ from course.core.verification import verify
 from course.datasets import load_dataset
 from course.policy.core import tokenizer as bpe
 from course.policy.core.experiment import ExperimentOptions, open_experiment
+from course.policy.core.learning import Settings, State
 from course.policy.core.live_view import sparkline, view
 from course.policy.core.sampling import load_checkpoint, sample_completions
-from course.policy.reinforce import Settings, State
+from course.policy.reinforce import train_step
 from tests.conftest import ROOT, Command, write_rows
 
 SMALL = Settings(beta=0.02, steps=6, prompts_per_step=16, samples_per_prompt=8, measure_every=3, learning_rate=1e-3)
@@ -67,7 +68,7 @@ def test_it_learns_is_resumed_to_the_same_bytes_and_its_checkpoint_is_everybodys
         pytest.raises(KeyboardInterrupt, match="resumes from the last measurement"),
         open_experiment("reinforce", options_of(small_sets, runs), SMALL) as experiment,
     ):
-        experiment.learn(SMALL, stop_at(4))
+        experiment.learn(train_step, SMALL, stop_at(4))
     assert not (runs / "run_002").exists()
     done = command("course.policy.train", *WORDS, *small_sets, "--runs-dir", runs)
     assert done.code == 0

@@ -11,21 +11,11 @@ from course.core.paths import PI0, TRAIN
 from course.datasets import load_dataset
 from course.policy.core import tokenizer as bpe
 from course.policy.core.kl import k1, k3, kl_by_token, kl_from_reference
+from course.policy.core.learning import CollapsedError, DivergedError, Settings, learn
 from course.policy.core.model import Config, Policy
 from course.policy.core.rollouts import Rollouts, distinct, logprobs, merge_duplicates, next_token_logprobs, roll_out
 from course.policy.core.sampling import Prompts, generate, load_checkpoint, rng_for
-from course.policy.reinforce import (
-    MAX_GRAD_NORM,
-    CollapsedError,
-    DivergedError,
-    Settings,
-    advantages,
-    gradient_step,
-    learn,
-    leash_penalty,
-    loss_of,
-    train_step,
-)
+from course.policy.reinforce import MAX_GRAD_NORM, advantages, gradient_step, leash_penalty, loss_of, train_step
 from tests.conftest import DEV
 
 
@@ -249,7 +239,7 @@ def test_a_policy_that_earns_nothing_any_more_has_collapsed(tmp_path: Path) -> N
     train, dev = load_dataset(TRAIN), load_dataset(DEV)
     settings = Settings(steps=60, prompts_per_step=4, samples_per_prompt=4, learning_rate=3.0, measure_every=2)
     with pytest.raises(CollapsedError, match="for 8 steps"):
-        learn(PI0, train, dev, settings, tmp_path / "state.pt", lambda state, measured: None)
+        learn(train_step, PI0, train, dev, settings, tmp_path / "state.pt", lambda state, measured: None)
     kept = torch.load(tmp_path / "state.pt", weights_only=True)
     assert kept["measured"][-1]["proxy"] > 0, "what is kept is good to go on from"
 

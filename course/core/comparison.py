@@ -29,15 +29,6 @@ Reason = tuple[str, str]  # what differs, what that makes of the change
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One condition that differs between two runs."""
-
-    name: str
-    what: str  # both values, in words
-    meaning: str  # what it makes of the change
-
-
-@dataclass(frozen=True)
 class NotComparable:
     """Two runs that cannot be compared, and why."""
 
@@ -139,17 +130,17 @@ def knobs_of(run: Manifest, how_selected: bool) -> list[Condition]:
     ]
 
 
-def differences(before: list[Condition], after: list[Condition]) -> list[Difference]:
-    """The conditions that two runs do not share."""
-    return [
-        Difference(name, f"{name}: {short(old)} before, {short(new)} after", meaning)
+def differences(before: list[Condition], after: list[Condition]) -> dict[str, Reason]:
+    """The conditions that two runs do not share, by name."""
+    return {
+        name: (f"{name}: {short(old)} before, {short(new)} after", meaning)
         for (name, old, meaning), (_, new, _) in zip(before, after, strict=True)
         if old != new
-    ]
+    }
 
 
-def knobs_turned(before: Manifest, after: Manifest) -> list[Difference]:
-    """The knobs that stand differently in two runs."""
+def knobs_turned(before: Manifest, after: Manifest) -> dict[str, Reason]:
+    """The knobs that stand differently in two runs, by name."""
     both_select = before.selection is not None and after.selection is not None
     return differences(knobs_of(before, both_select), knobs_of(after, both_select))
 
@@ -157,19 +148,18 @@ def knobs_turned(before: Manifest, after: Manifest) -> list[Difference]:
 def reasons_against(before: Manifest, after: Manifest) -> list[Reason]:
     """Why two runs cannot be compared; empty if they can be."""
     knobs = knobs_turned(before, after)
-    reasons = [(difference.what, difference.meaning) for difference in differences(room_of(before), room_of(after))]
+    reasons = list(differences(room_of(before), room_of(after)).values())
     if (before.sampling is None) != (after.sampling is None):
         reasons.append(("sampling: known of one run, unknown of the other", "a change that cannot be named"))
     elif len(knobs) > 1:
-        reasons.extend((knob.what, "two knobs at once") for knob in knobs)
+        reasons.extend((what, "two knobs at once") for what, _ in knobs.values())
     # Without a sidecar only the declaration says what was changed, so other completions count as a change.
     changed = bool(knobs) or (before.sampling is None and before.completions != after.completions)
     if reasons or not changed or declares(after, before):
         return reasons
     if declares(before, after):
         return [("the order: the first run declares a change since the second", "swap the two runs")]
-    what = knobs[0].name if knobs else "the completions"
-    return [(f"{what} changed, and the second run does not declare it", UNDECLARED)]
+    return [(f"{next(iter(knobs), 'the completions')} changed, and the second run does not declare it", UNDECLARED)]
 
 
 def declares(after: Manifest, before: Manifest) -> bool:
@@ -187,9 +177,8 @@ def short(value: object) -> str:
 
 def knob_of(before: Manifest, after: Manifest) -> str:
     """The loop and the knob that the change between two comparable runs belongs to."""
-    knobs = knobs_turned(before, after)
-    if knobs:
-        return knobs[0].meaning
+    for _, meaning in knobs_turned(before, after).values():
+        return meaning
     if before.completions and after.completions and before.completions.sha256 == after.completions.sha256:
         return "Loop A, measurement: the same completions measured twice"
     if before.sampling is None:

@@ -53,7 +53,7 @@ class Dataset:
     path: Path
     examples: dict[str, Example]
     sha256: str
-    prompts_sha256: str
+    prompts_sha256: str  # identifies what the policy was asked: ids and prompts, in order, and nothing else
     split: str  # "train", "dev", "holdout", or "unknown"
 
 
@@ -66,12 +66,8 @@ def load_dataset(path: Path) -> Dataset:
             raise InputError(path, f"duplicate id {row.id!r}", number)
         prompt, expected, metadata = row.prompt, row.expected_answer, row.metadata
         examples[row.id] = Example(id=row.id, prompt=prompt, expected_answer=expected, metadata=metadata)
-    return Dataset(path, examples, lines.sha256, prompts_hash(examples), split_of(path, examples))
-
-
-def prompts_hash(examples: dict[str, Example]) -> str:
-    """Identifies what the policy was asked: ids and prompts, in order, and nothing else."""
-    return sha256(to_json([[example["id"], example["prompt"]] for example in examples.values()]))
+    prompts = [[example["id"], example["prompt"]] for example in examples.values()]
+    return Dataset(path, examples, lines.sha256, sha256(to_json(prompts)), split_of(path, examples))
 
 
 def split_of(path: Path, examples: dict[str, Example]) -> str:

@@ -7,6 +7,7 @@ manifest, picture. `SavedRun.close` prints the closing lines.
 import contextlib
 import datetime
 import importlib.metadata
+import os
 import platform
 import subprocess
 import sys
@@ -49,6 +50,14 @@ class PictureOptions(RunOptions):
 
     plot: Path | None = option(None, "write the picture here as well")
 
+    def check(self) -> None:
+        """Refuse now what could not be written after minutes of measuring. Raises InputError."""
+        super().check()
+        if self.plot is not None:
+            folder = next(path for path in self.plot.absolute().parents if path.exists())
+            if self.plot.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise InputError("--plot", f"no file can be written at {self.plot}")
+
 
 @dataclass(frozen=True)
 class SavedRun:
@@ -69,7 +78,7 @@ class SavedRun:
         out.print(f"\nRun written to {self.folder}{f'; look at {self.picture}' if self.picture else ''}")
         for line in more:
             out.print(line)
-        out.print(f"Next: {following.format(run=typed(self.folder))}")
+        out.print(f"Next: {following.replace('{run}', typed(self.folder))}")
 
 
 def save_experiment(
@@ -115,7 +124,8 @@ def save_experiment(
         if policy is not None and checkpoints:
             hashes = {folder: write(run.folder / folder) for folder, write in checkpoints.items()}
             record["policy"] = msgspec.structs.replace(policy, checkpoints=hashes)
-        where = circumstances_of(paths or {}, looks, seconds_of_learning)
+        known = {"earlier_looks_at_this_holdout": looks, "seconds_of_learning": seconds_of_learning}
+        where = circumstances_of(**known, **{f"{kind}_path": str(path) for kind, path in (paths or {}).items()})
         manifest = Manifest(format=FORMAT, files=run.hashes(), circumstances=where, **record)
         folder = run.finish(manifest)
     return SavedRun(folder, manifest, None if picture is None else folder / name)
@@ -140,9 +150,8 @@ def looks_line(looks: int) -> str:
     return f"{known}\n{warning}" if looks else known
 
 
-def circumstances_of(paths: Mapping[str, Path], looks: int | None, seconds_of_learning: float | None) -> Circumstances:
-    """What varies between runs of the same inputs: time, machine, versions, commit, where files lay."""
-    where: dict[str, Any] = {f"{kind}_path": str(path) for kind, path in paths.items()}
+def circumstances_of(**known: Any) -> Circumstances:
+    """What varies between runs of the same inputs: time, machine, versions, commit, and what is `known` besides."""
     versions = {}
     for name in ("msgspec", "numpy", "tokenizers", "torch"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -154,10 +163,8 @@ def circumstances_of(paths: Mapping[str, Path], looks: int | None, seconds_of_le
         python=platform.python_version(),
         versions=versions,
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        earlier_looks_at_this_holdout=looks,
-        seconds_of_learning=seconds_of_learning,
         **describe_commit(),
-        **where,
+        **known,
     )
 
 

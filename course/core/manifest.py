@@ -159,8 +159,9 @@ def manifest_path(run: Path) -> Path:
     return run / MANIFEST
 
 
-def sealed_bytes(body: dict[str, Any]) -> bytes:
-    """The bytes of `manifest.json`: the body, and last the hash of all that stands before it."""
+def sealed_bytes(manifest: dict[str, Any]) -> bytes:
+    """The bytes of `manifest.json`, sealed anew: last stands the hash of all that stands before it."""
+    body = {key: value for key, value in manifest.items() if key != "seal"}
     return to_pretty_json({**body, "seal": sha256(to_pretty_json(body))})
 
 
@@ -168,11 +169,10 @@ def manifest_file(manifest: Manifest) -> bytes:
     """The bytes of a manifest, sealed. Raises ValueError for one that could not be loaded again."""
     body = msgspec.to_builtins(manifest)
     msgspec.convert(body, Manifest)
-    return sealed_bytes({key: value for key, value in body.items() if key != "seal"})
+    return sealed_bytes(body)
 
 
 def has_whole_seal(run: Path) -> bool:
     """Is every byte of the manifest as it was sealed? Raises InputError if it cannot be read."""
     path = manifest_path(run)
-    stored: dict[str, Any] = read_json(path, dict[str, Any])
-    return read_bytes(path) == sealed_bytes({key: stored[key] for key in stored if key != "seal"})
+    return read_bytes(path) == sealed_bytes(read_json(path, dict[str, Any]))

@@ -80,15 +80,12 @@ def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
         if completion is None or len(completion) > SHORT:
             yield score_one(example, sample, completion)
             continue
+        if len(known) >= REMEMBERED:
+            known.clear()
         key = example["id"], completion
-        result = known.get(key)
-        if result is None:
-            if len(known) >= REMEMBERED:
-                known.clear()
-            result = known[key] = score_one(example, sample, completion)
-        elif result.sample != sample:
-            result = msgspec.structs.replace(result, sample=sample)
-        yield result
+        if key not in known:
+            known[key] = score_one(example, sample, completion)
+        yield msgspec.structs.replace(known[key], sample=sample)
 
 
 def score_one(example: Example, sample: int, completion: str | None) -> Result:
@@ -103,10 +100,11 @@ def score_one(example: Example, sample: int, completion: str | None) -> Result:
 
 def counts_by_example(results: Iterable[tuple[str, bool]]) -> dict[str, Counts]:
     """(samples, passes) of every example, from (example id, did it pass) for each sample."""
-    tally = Tally()
+    counts: dict[str, Counts] = {}
     for example_id, passed in results:
-        tally.add(example_id, float(passed), None if passed else "failed")
-    return tally.by_example()
+        samples, passes = counts.get(example_id, (0, 0))
+        counts[example_id] = samples + 1, passes + passed
+    return counts
 
 
 def summarise(results: Iterable[Result]) -> dict[str, Any]:

@@ -49,17 +49,9 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return c / n if k == 1 else 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
 
-def pass_hat_k(n: int, c: int, k: int) -> float:
-    """Chance that all of k samples pass (pass^k), unbiased, from c passes among n: C(c, k) / C(n, k).
-
-    Raises ValueError unless 0 <= c <= n and 1 <= k <= n.
-    """
-    return 1.0 - pass_at_k(n, n - c, k)
-
-
 def mean_pass_hat_k(counts: Sequence[Counts], k: int) -> float:
-    """pass^k averaged over examples, each example counting once."""
-    return math.fsum(pass_hat_k(n, c, k) for n, c in counts) / len(counts)
+    """Chance that all of k samples pass (pass^k), unbiased: C(c, k) / C(n, k), averaged over examples."""
+    return math.fsum(1.0 - pass_at_k(n, n - c, k) for n, c in counts) / len(counts)
 
 
 def mean_pass_at_k(counts: Sequence[Counts], k: int) -> float:
@@ -216,36 +208,26 @@ class Tally:
         self.cells[example_id, code] += 1
         self.reward += reward
 
-    def by_example(self) -> dict[str, Counts]:
-        """(samples, passes) of each example."""
-        samples: Counter[str] = Counter()
-        for (example_id, _), many in self.cells.items():
-            samples[example_id] += many
-        return {example_id: (n, self.cells.get((example_id, None), 0)) for example_id, n in samples.items()}
-
-    def failures(self) -> dict[str, int]:
-        """How many failed with each code, in the order of the codes' names."""
-        failures: Counter[str] = Counter()
-        for (_, code), many in self.cells.items():
-            if code is not None:
-                failures[code] += many
-        return dict(sorted(failures.items()))
-
     def summary(self) -> dict[str, Any]:
         """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name.
 
         An example that nobody answered fails once; for pass@k it fails as often as the others were asked at least.
         """
-        by_example, failures = self.by_example(), self.failures()
+        tried, failures = Counter[str](), Counter[str]()
+        for (example_id, code), many in self.cells.items():
+            tried[example_id] += many
+            if code is not None:
+                failures[code] += many
+        by_example = {example_id: (n, self.cells[example_id, None]) for example_id, n in tried.items()}
         counts = list(by_example.values())
         samples, passes = sum(n for n, _ in counts), sum(c for _, c in counts)
         missing = {example_id for example_id, code in self.cells if code == MISSING}
-        fewest = min((n for key, (n, _) in by_example.items() if key not in missing), default=1)
+        fewest = min((n for key, n in tried.items() if key not in missing), default=1)
         answered = [(fewest, 0) if key in missing else count for key, count in by_example.items()]
         ks = [2**i for i in range(fewest.bit_length())]  # 1, 2, 4, … up to `fewest`
         return {
             "examples": len(counts),
-            "completions": samples - failures.get(MISSING, 0),
+            "completions": samples - failures[MISSING],
             "scored": samples,
             "passes": passes,
             "pass_rate": passes / samples,
@@ -254,5 +236,5 @@ class Tally:
             "pass_at_1_interval": list(rate_interval(counts)),
             "pass_at_1_standard_error": clustered_error(counts),
             "pass_at_k": {str(k): mean_pass_at_k(answered, k) for k in ks},
-            "failures": failures,
+            "failures": dict(sorted(failures.items())),
         }

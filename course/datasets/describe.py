@@ -42,12 +42,11 @@ def describe(settings: Settings) -> Sidecar:
     if len(counts) != 1:
         few, many = min(counts), max(counts)
         raise InputError(settings.completions, f"some prompts have {few} samples and some {many}: sample them alike")
-    how = settings.temperature, settings.top_p, settings.max_new_tokens, counts.pop(), settings.seed
     return Sidecar(
         policy=settings.policy,
         policy_sha256=identity(settings.checkpoint, settings.policy),
         tokenizer_sha256=identity(settings.tokenizer, "the tokenizer that the policy brings"),
-        sampling=Sampling(*how),
+        sampling=Sampling(settings.temperature, settings.top_p, settings.max_new_tokens, *counts, settings.seed),
         prompts_sha256=dataset.prompts_sha256,
         completions_sha256=completions.lines.sha256,
         command=" ".join(["python -m course.datasets.describe", *sys.argv[1:]]),
@@ -65,11 +64,8 @@ def main() -> int:
     sidecar = describe(settings)
     path = sidecar_path(settings.completions)
     write_whole(path, to_pretty_json(sidecar))
-    out = console()
-    out.print(f"written: {path}")
-    out.print(
-        f"Next: python -m course.eval --dataset {typed(settings.dataset)} --completions {typed(settings.completions)}"
-    )
+    words = f"--dataset {typed(settings.dataset)} --completions {typed(settings.completions)}"
+    console().print(f"written: {path}\nNext: python -m course.eval {words}")
     return DONE
 
 

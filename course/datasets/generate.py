@@ -44,16 +44,12 @@ def rows(split: str) -> Iterator[dict[str, object]]:
             if once not in seen:
                 break
         seen.add(once)
+        kind = "story" if story else "plain"
         yield {
             "id": f"{split}-{number:04d}",
             "prompt": prompt,
             "expected_answer": problem.answer,
-            "metadata": {
-                "split": split,
-                "operation": NAMES[op],
-                "wording": "story" if story else "plain",
-                "problem": problem.key,
-            },
+            "metadata": {"split": split, "operation": NAMES[op], "wording": kind, "problem": problem.key},
         }
 
 
@@ -61,8 +57,7 @@ def main() -> int:
     settings = parse("course.datasets.generate", "Remake the data sets of the environment.", Settings)
     for split in SIZES:
         path = settings.out_dir / f"math_{split}.jsonl"
-        text = "".join(json.dumps(row) + "\n" for row in rows(split))
-        write_whole(path, text.encode())
+        write_whole(path, "".join(json.dumps(row) + "\n" for row in rows(split)).encode())
         print(f"{path}: {SIZES[split]} rows")
     return DONE
 

@@ -23,8 +23,9 @@ from course.core.figures import COLOURS, new_figure, png
 from course.core.files import InputError, to_json_lines
 from course.core.scoring import STRICT
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
+from course.policy.core.learning import Settings
 from course.policy.core.sampling import load_checkpoint
-from course.policy.reinforce import Settings
+from course.policy.reinforce import train_step
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
 SAMPLES = 32  # of π0 for each prompt, from which the optimum is estimated
@@ -56,7 +57,7 @@ def run(experiment: Experiment, settings: Settings, options: FrontierOptions) ->
     completions = experiment.sample(pi0, experiment.dev, settings.rubric, SAMPLES, (settings.seed, "optimum"))
     rewards = np.array([completion.proxy for completion in completions]).reshape(-1, SAMPLES)
     rows = []
-    for own, learned in experiment.learn_each([replace(settings, beta=beta) for beta in options.betas]):
+    for own, learned in experiment.learn_each(train_step, [replace(settings, beta=beta) for beta in options.betas]):
         last = learned.state.measured[-1]
         reward, kl = optimum(rewards, own.beta) if own.beta else (None, None)
         row = {name: last[name] for name in ("strict", "proxy", "kl", "k1", "k3", "codes", "prompts")}

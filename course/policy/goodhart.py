@@ -25,10 +25,11 @@ from course.core.files import to_json_lines
 from course.core.scoring import STRICT
 from course.core.stats import paired
 from course.policy.core.experiment import Experiment, ExperimentOptions, counts_of, mean, open_experiment
+from course.policy.core.learning import ScoredCompletion, Settings
 from course.policy.core.model import Policy
 from course.policy.core.pretraining_texts import STYLES
 from course.policy.core.sampling import load_checkpoint
-from course.policy.reinforce import ScoredCompletion, Settings
+from course.policy.reinforce import train_step
 from course.rubrics import RUBRICS
 
 SAMPLES = 4  # of each dev prompt at the end
@@ -73,7 +74,7 @@ def run(experiment: Experiment, settings: Settings, seeds: Sequence[int]) -> Fin
         curves = []
         for name, beta in zip(POLICIES, (0.0, settings.beta), strict=True):
             own = replace(settings, seed=seed, beta=beta)
-            learned = experiment.learn(own, heading=f"seed {seed}, {leash(beta)}")
+            learned = experiment.learn(train_step, own, heading=f"seed {seed}, {leash(beta)}")
             after = experiment.sample(learned.policy, experiment.dev, settings.rubric, SAMPLES, (seed, "end", beta))
             measured[seed, name] = learned.state.measured
             curves.append(summary_of(beta, learned.state.measured, before, after))

@@ -18,7 +18,8 @@ from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, LINES, new_figure, png
 from course.core.files import InputError, to_json_lines
 from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
-from course.policy.reinforce import Settings, State
+from course.policy.core.learning import Settings, State
+from course.policy.reinforce import train_step
 
 DEFAULT = Settings(steps=24, measure_every=4)
 EARLY = 4  # first steps, whose gradients are compared: the policies of all shares are still much alike there
@@ -50,7 +51,7 @@ def run(experiment: Experiment, settings: Settings, options: NoiseOptions) -> Fi
     """Learn once for each share and seed; only the share differs."""
     grid = [replace(settings, reward_flip_rate=share, seed=seed) for share in options.shares for seed in options.seeds]
     states: dict[float, list[State]] = {share: [] for share in options.shares}
-    for own, learned in experiment.learn_each(grid):
+    for own, learned in experiment.learn_each(train_step, grid):
         states[own.reward_flip_rate].append(learned.state)
     summaries = [summary_of(share, of_share) for share, of_share in states.items()]
     return Findings(settings.steps, options.seeds, states, summaries)

@@ -26,10 +26,11 @@ from course.core.display import console, notice, table, typed, visible
 from course.core.figures import COLOURS, new_figure, png
 from course.core.files import InputError, to_json_lines
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
+from course.policy.core.learning import Settings, score_completions
 from course.policy.core.model import Policy
 from course.policy.core.rollouts import Rollouts, logprobs, roll_out
 from course.policy.core.sampling import load_checkpoint, rng_for
-from course.policy.reinforce import Settings, advantages, loss_of, score_completions
+from course.policy.reinforce import advantages, loss_of
 
 DEFAULT = Settings(learning_rate=0.01)
 TRIED = 50  # examples, until one has right and wrong answers

@@ -28,10 +28,11 @@ from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, new_figure, png
 from course.core.files import to_json_lines
 from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
+from course.policy.core.learning import ScoredCompletion, Settings, score_completions
 from course.policy.core.model import Policy
 from course.policy.core.rollouts import distinct, logprobs, roll_out
 from course.policy.core.sampling import BATCH, load_checkpoint, rng_for
-from course.policy.reinforce import ScoredCompletion, Settings, score_completions
+from course.policy.reinforce import train_step
 
 DEFAULT = Settings(rubric="tolerant", steps=48)
 FROZEN = 16  # samples of each prompt in the snapshot
@@ -51,7 +52,7 @@ def run(experiment: Experiment, settings: Settings) -> Findings:
     """Keep rollouts of π0, then learn, and hold their estimates against fresh samples at every measurement."""
     pi0, _ = load_checkpoint(experiment.options.policy)
     snapshot = Snapshot(experiment, pi0, settings)
-    learned = experiment.learn(settings, extra=snapshot.against)
+    learned = experiment.learn(train_step, settings, extra=snapshot.against)
     return Findings(settings, learned.state.measured, counted(snapshot.completions))
 
 

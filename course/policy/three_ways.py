@@ -32,10 +32,11 @@ from course.core.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_
 from course.policy import reinforce
 from course.policy.core.experiment import Experiment, ExperimentOptions, counts_of, mean, open_experiment
 from course.policy.core.kl import kl_from_reference
+from course.policy.core.learning import Learned, Settings, score_completions
 from course.policy.core.model import Policy
 from course.policy.core.rollouts import Rollouts, distinct, logprobs, roll_out
 from course.policy.core.sampling import load_checkpoint, rng_for
-from course.policy.reinforce import Learned, Settings
+from course.policy.reinforce import train_step
 
 N = 8  # best of so many
 ANSWERS = 8  # to each prompt when a way is measured
@@ -86,7 +87,7 @@ def budget_of(settings: Settings) -> int:
 
 def run(experiment: Experiment, settings: Settings) -> Findings:
     """Learn in two ways from the same π0; then measure every way, on dev and on the holdout once."""
-    learned = experiment.learn(settings)
+    learned = experiment.learn(train_step, settings)
     tuned, tokenizer = load_checkpoint(experiment.options.policy)
     pi0, seed = learned.reference, settings.seed
     right = collect(tuned, tokenizer, list(experiment.train.examples.values()), settings)
@@ -112,7 +113,7 @@ def collect(policy: Policy, tokenizer: Tokenizer, train: Sequence[Example], sett
         for step in range(1, settings.steps + 1):
             examples, rng = reinforce.prompts_of_step(train, settings, step)
             rollouts = roll_out(policy, tokenizer, examples, settings.samples_per_prompt, rng)
-            completions = reinforce.score_completions(examples, rollouts.texts, STRICT)
+            completions = score_completions(examples, rollouts.texts, STRICT)
             firsts, _ = distinct(rollouts)
             right.append(rollouts.rows([place for place in firsts if completions[place].strict]))
             show(step)

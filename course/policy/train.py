@@ -18,7 +18,8 @@ from course.core.figures import COLOURS, new_figure, png
 from course.core.files import to_json_lines
 from course.core.scoring import STRICT
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
-from course.policy.reinforce import Learned, Settings, measure
+from course.policy.core.learning import Learned, Settings, measure
+from course.policy.reinforce import train_step
 from course.rubrics import RUBRICS
 
 
@@ -33,7 +34,7 @@ class Findings:
 
 def run(experiment: Experiment, settings: Settings) -> Findings:
     """Learn; then look at the holdout once."""
-    learned = experiment.learn(settings)
+    learned = experiment.learn(train_step, settings)
     policies = learned.policy, learned.reference, learned.tokenizer
     holdout = measure(*policies, experiment.holdout, settings.rubric, settings.seed, learned.state.step)
     return Findings(settings, learned, holdout)

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from course.core.display import unusual_characters, visible
 from course.core.files import to_json
 from course.core.runs import Result
+from course.core.scoring import REASONS
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -114,11 +115,6 @@ class Numbered(dict[str, int]):
         return self.setdefault(text, len(self))
 
 
-def code_of(result: Result) -> str:
-    """The code of a result, `passed` where there is none."""
-    return result.code or "passed"
-
-
 def pairs_of(sides: Sequence[Sequence[Result]]) -> dict[tuple[str, int], list[Result | None]]:
     """The results of one run, or of two side by side: the first of an example with the first, and so on."""
     placed: dict[tuple[str, int], list[Result | None]] = {}
@@ -132,12 +128,12 @@ def pairs_of(sides: Sequence[Sequence[Result]]) -> dict[tuple[str, int], list[Re
 
 
 def rows_of(
-    sides: Sequence[Sequence[Result]], names: Sequence[str], reasons: Mapping[str, str], outcome_of: Mapping[str, int]
+    sides: Sequence[Sequence[Result]], names: Sequence[str], outcome_of: Mapping[str, int] | None
 ) -> dict[str, Any]:
     """The rows of the table, compact, for the page's script: texts that come often are numbered.
 
-    `outcome_of` gives the number of each example's outcome (win, loss, tie); where it is empty, a row's outcome is 0 if
-    it passed, else 1. Whole numbers travel as text, because a script rounds the large ones.
+    `outcome_of` gives the examples that won (0) or lost (1), the others tied (2); without it a row's outcome is 0 for a
+    pass, else 1. Whole numbers travel as text, because a script rounds the large ones.
     """
     prompts, codes, checks = Numbered(), Numbered({"passed": 0}), Numbered()
 
@@ -148,30 +144,32 @@ def rows_of(
         text = None if result.completion is None else visible(result.completion)
         extracted = spell(result.details.get("extracted"))
         number = checks.of(to_json(rest).decode())
-        cells = [str(result.sample), text, f"{result.reward:g}", codes.of(visible(code_of(result))), extracted, number]
+        cells = [
+            str(result.sample),
+            text,
+            f"{result.reward:g}",
+            codes.of(visible(result.code or "passed")),
+            extracted,
+            number,
+        ]
         unusual = unusual_characters(result.completion or "")[:5]
         return [*cells, "; ".join(unusual)] if unusual else cells
 
     rows = []
     for (example_id, _), pair in pairs_of(sides).items():
         result = next(result for result in pair if result is not None)
-        outcome = outcome_of[example_id] if outcome_of else int(code_of(result) != "passed")
+        outcome = int(bool(result.code)) if outcome_of is None else outcome_of.get(example_id, 2)
         prompt = prompts.of(visible(result.prompt))
         rows.append([visible(example_id), prompt, str(result.expected_answer), outcome, *map(side, pair)])
-    meanings = [reasons.get(code, UNKNOWN_CODE) for code in codes]
+    reasons = {**REASONS, "passed": "exactly one line in form, and the expected number"}
     return {
         "names": list(names),
         "codes": list(codes),
-        "meanings": ["exactly one line in form, and the expected number", *meanings[1:]],
+        "meanings": [reasons.get(code, UNKNOWN_CODE) for code in codes],
         "prompts": list(prompts),
         "checks": list(checks),
         "rows": rows,
     }
-
-
-def show(value: Any) -> Any:
-    """What every value goes through on its way into the page: hidden characters become visible."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def render(**content: Any) -> str:
@@ -181,7 +179,7 @@ def render(**content: Any) -> str:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=show,
+        finalize=lambda value: visible(value) if type(value) is str else value,  # Markup is no plain str
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -190,8 +188,8 @@ def render(**content: Any) -> str:
         f"default-src 'none'; script-src '{source_hash(script)}'; style-src '{source_hash(style)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
-    fixed = {"policy": policy, "script": Markup(script), "style": Markup(style)}
-    return environment.get_template("report.html").render(**content, **fixed)
+    page = environment.get_template("report.html")
+    return page.render(**content, policy=policy, script=Markup(script), style=Markup(style))
 
 
 def source_hash(text: str) -> str:

@@ -37,6 +37,10 @@ class RunView:
     def name(self) -> str:
         return self.path.resolve().name
 
+    @property
+    def loop(self) -> str | None:
+        return self.manifest.loop if self.manifest else None
+
 
 def view_run(run: Path) -> RunView:
     """Read and verify a run. Raises InputError if the folder is no run at all."""
@@ -53,8 +57,7 @@ def view_run(run: Path) -> RunView:
     if (run / RESULTS).is_file():
         lines = list(read_results(run))
     results = [line for line in lines if isinstance(line, Result)]
-    unreadable = len(lines) - len(results)
-    return RunView(run, manifest, wrong, remarks, results, unreadable, summarise(results), summary)
+    return RunView(run, manifest, wrong, remarks, results, len(lines) - len(results), summarise(results), summary)
 
 
 def facts_of(run: RunView) -> dict[str, str]:

@@ -1,12 +1,11 @@
 """What the experiments on a policy share: where they start, how learning is resumed or ends badly, how a run is saved.
 
 with open_experiment("shift", options, settings) as experiment:
-    learned = experiment.learn(settings)
+    learned = experiment.learn(train_step, settings)
     saved = experiment.save(asdict(settings), summary, files, picture)
 """
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -26,13 +25,8 @@ from course.core.manifest import FileRecord, PolicyRecord
 from course.core.paths import DEV, HOLDOUT, PI0, TRAIN
 from course.core.scoring import counts_by_example
 from course.core.stats import Counts
-from course.policy import reinforce
 from course.policy.core import tokenizer as bpe
-from course.policy.core.live_view import watch
-from course.policy.core.model import Policy
-from course.policy.core.rollouts import roll_out
-from course.policy.core.sampling import checkpoint_sha256, load_checkpoint, rng_for
-from course.policy.reinforce import (
+from course.policy.core.learning import (
     CollapsedError,
     DivergedError,
     Extra,
@@ -41,7 +35,14 @@ from course.policy.reinforce import (
     Settings,
     Show,
     State,
+    TrainStep,
+    learn,
+    score_completions,
 )
+from course.policy.core.live_view import watch
+from course.policy.core.model import Policy
+from course.policy.core.rollouts import roll_out
+from course.policy.core.sampling import checkpoint_sha256, load_checkpoint, rng_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +53,6 @@ class ExperimentOptions(PictureOptions):
     train: Path = option(TRAIN, "the problems that it learns from")
     dev: Path = option(DEV, "the problems that it is measured on while it learns")
     holdout: Path = option(HOLDOUT, "the problems that it is measured on once, at the end")
-
-    def check(self) -> None:
-        """Refuse now what could not be written after minutes of learning. Raises InputError."""
-        super().check()
-        if self.plot is not None:
-            folder = next(path for path in self.plot.absolute().parents if path.exists())
-            if self.plot.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-                raise InputError("--plot", f"no file can be written at {self.plot}")
 
 
 @dataclass
@@ -78,7 +71,12 @@ class Experiment:
     seconds: float = 0.0
 
     def learn(
-        self, settings: Settings, show: Show | None = None, extra: Extra = lambda *_: {}, heading: str = ""
+        self,
+        train_step: TrainStep,
+        settings: Settings,
+        show: Show | None = None,
+        extra: Extra = lambda *_: {},
+        heading: str = "",
     ) -> Learned:
         """Learn, or resume what was stopped; seen in a live view under a heading, unless there is another `show`.
 
@@ -88,11 +86,11 @@ class Experiment:
         path = self.options.runs_dir / ".reinforce" / f"{key[:16]}.pt"
         self.states.append(path)
         with watch(settings, heading) if show is None else contextlib.nullcontext(show) as show_step:
-            learned = reinforce.learn(self.options.policy, self.train, self.dev, settings, path, show_step, extra)
+            learned = learn(train_step, self.options.policy, self.train, self.dev, settings, path, show_step, extra)
         self.seconds += learned.state.seconds
         return learned
 
-    def learn_each(self, grid: Sequence[Settings]) -> Iterator[tuple[Settings, Learned]]:
+    def learn_each(self, train_step: TrainStep, grid: Sequence[Settings]) -> Iterator[tuple[Settings, Learned]]:
         """Learn once for each of the settings, under one progress bar."""
         before = 0
         with progress("learning", sum(settings.steps for settings in grid)) as bar:
@@ -101,7 +99,7 @@ class Experiment:
                 bar(before + state.step)
 
             for settings in grid:
-                yield settings, self.learn(settings, show)
+                yield settings, self.learn(train_step, settings, show)
                 before += settings.steps
 
     def sample(
@@ -110,7 +108,7 @@ class Experiment:
         """Fresh samples of every example, `samples` in a row for each, scored. `stream` names their random numbers."""
         examples = list(dataset.examples.values())
         texts = roll_out(policy, self.tokenizer, examples, samples, rng_for(*stream)).texts
-        return reinforce.score_completions(examples, texts, rubric)
+        return score_completions(examples, texts, rubric)
 
     def write_checkpoint(self, policy: Policy, folder: Path) -> str:
         """Write a policy as a checkpoint folder. Returns its hash."""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from course.core.display import console, percent, visible
 from course.core.scoring import STRICT
-from course.policy.reinforce import Settings, Show, State
+from course.policy.core.learning import Settings, Show, State
 
 BARS = " ▁▂▃▄▅▆▇█"
 
