@@ -308,7 +308,7 @@ def test_what_lies_among_the_commands_is_typed_or_marked_read_and_machinery_is_n
 
 
 def test_imports_run_one_way() -> None:
-    read, read_policy = read_files("course"), read_files("course/policy")
+    read = read_files("course")
     core = below("course/core") | read
     policy_core = below("course/policy/core") | {"course.policy.__init__"}
     wrong = []

@@ -85,7 +85,8 @@ def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
         key = example["id"], completion
         if key not in known:
             known[key] = score_one(example, sample, completion)
-        yield msgspec.structs.replace(known[key], sample=sample)
+        result = known[key]
+        yield result if result.sample == sample else msgspec.structs.replace(result, sample=sample)
 
 
 def score_one(example: Example, sample: int, completion: str | None) -> Result:

@@ -16,7 +16,7 @@ from pathlib import Path
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import CompletionsFile, Sampling, Sidecar, load_dataset, sidecar_path
 from course.core.display import console, typed
-from course.core.files import InputError, read_bytes, sha256, to_pretty_json, write_whole
+from course.core.files import InputError, reason_of, sha256, sha256_file, to_pretty_json, write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def describe(settings: Settings) -> Sidecar:
         policy=settings.policy,
         policy_sha256=identity(settings.checkpoint, settings.policy),
         tokenizer_sha256=identity(settings.tokenizer, "the tokenizer that the policy brings"),
-        sampling=Sampling(settings.temperature, settings.top_p, settings.max_new_tokens, *counts, settings.seed),
+        sampling=Sampling(settings.temperature, settings.top_p, settings.max_new_tokens, counts.pop(), settings.seed),
         prompts_sha256=dataset.prompts_sha256,
         completions_sha256=completions.lines.sha256,
         command=" ".join(["python -m course.datasets.describe", *sys.argv[1:]]),
@@ -56,7 +56,12 @@ def describe(settings: Settings) -> Sidecar:
 
 def identity(file: Path | None, name: str) -> str:
     """The hash of a file; without one, of a name. Raises InputError."""
-    return sha256(name.encode() if file is None else read_bytes(file))
+    if file is None:
+        return sha256(name.encode())
+    try:
+        return sha256_file(file)  # a checkpoint may be larger than the memory
+    except OSError as error:
+        raise InputError(file, reason_of(error)) from None
 
 
 def main() -> int:
