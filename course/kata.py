@@ -116,14 +116,11 @@ def show_labels(out: Console) -> None:
 
 def as_toml(answers: dict[str, Answer]) -> bytes:
     """The answers as TOML. A JSON string is a TOML string but for DEL."""
-
-    def quoted(text: str) -> str:
-        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
     parts = ["# model, verifier, ambiguous or hack; why in two or three sentences; one concrete fix.\n"]
     for key, given in answers.items():
-        parts.append(f"[{key}]\nlabel = {quoted(given.label)}\nwhy = {quoted(given.why)}\nfix = {quoted(given.fix)}\n")
-    return "\n".join(parts).encode("utf-8", "replace")
+        values = msgspec.to_builtins(given).items()
+        parts.append(f"[{key}]\n" + "".join(f"{name} = {json.dumps(v, ensure_ascii=False)}\n" for name, v in values))
+    return "\n".join(parts).replace("\x7f", "\\u007f").encode("utf-8", "replace")
 
 
 def ask(out: Console) -> Answer:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from course.core.files import InputError
-from course.grading import notes, student_files, student_runs
+from course.grading import notes, student_runs
+from course.grading import student_files as files
 from course.grading.verdict import Verdict, message_of, missing, wrong
 
 
@@ -86,7 +87,7 @@ MILESTONES = (
         "0",
         "Orientation, and the first measurement",
         run(" (Loop A)", "make eval", None, student_runs.on_the_frozen_rollouts),
-        file("notes/kata_1.toml", "python -m course.kata --answer", partial(student_files.grade_answers, kata=1)),
+        file("notes/kata_1.toml", "python -m course.kata --answer", partial(files.grade_answers, kata=1)),
         note(
             "mental_map_v1.md",
             same(
@@ -148,9 +149,7 @@ MILESTONES = (
     Milestone(
         "4",
         "Reward is a specification",
-        file(
-            "tests/test_rubric.py", "write tests; python -m course.check 4", student_files.grade_rubric_tests, slow=True
-        ),
+        file("tests/test_rubric.py", "write tests; python -m course.check 4", files.grade_rubric_tests, slow=True),
         note("failure_report.md", same(*notes.FAILURE_KINDS, words=10), notes.failure_report, known_fields=("run",)),
         note(
             "eval_vs_reward.md",
@@ -163,14 +162,10 @@ MILESTONES = (
     Milestone(
         "5",
         "Red team the reward",
-        file("notes/exploits.toml", "python -m course.red_team --rubrics", student_files.grade_exploits),
-        file("notes/golden_exploits.jsonl", "python -m course.red_team", student_files.grade_suite),
-        file("notes/patch.py", "python -m course.red_team --patch", student_files.grade_patch_file, slow=True),
-        file(
-            "notes/kata_2.toml",
-            "python -m course.kata --number 2 --answer",
-            partial(student_files.grade_answers, kata=2),
-        ),
+        file("notes/exploits.toml", "python -m course.red_team --rubrics", files.grade_exploits),
+        file("notes/golden_exploits.jsonl", "python -m course.red_team", files.grade_suite),
+        file("notes/patch.py", "python -m course.red_team --patch", files.grade_patch_file, slow=True),
+        file("notes/kata_2.toml", "python -m course.kata --number 2 --answer", partial(files.grade_answers, kata=2)),
         note(
             "red_team_report.md",
             same("Root cause", "Patch", "Regression tests", "Tradeoffs") | {"Exploits": 10},

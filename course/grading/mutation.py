@@ -50,12 +50,12 @@ class TestReport:
 
     def half_asserted(self) -> list[str]:
         """The tests that assert a reward but no detail, or no reward, a line each."""
-        lacks = {
-            (False, True): "reward",
-            (True, False): "field of details",
-            (False, False): "reward and no field of details",
-        }
-        return [f"{name} asserts no {lacks[both]}" for name, both in self.tests.items() if both in lacks]
+        lines = []
+        for name, asserted in self.tests.items():
+            lacks = [what for what, there in zip(("reward", "field of details"), asserted, strict=True) if not there]
+            if lacks:
+                lines.append(f"{name} asserts no {' and no '.join(lacks)}")
+        return lines
 
 
 def run_tests(path: Path, stand_in: str, *flags: str, time_limit: float = TIME_LIMIT) -> list[Outcome]:

@@ -80,11 +80,8 @@ def grade_note(
 
 def own_words(text: str, questions: str, known_fields: tuple[str, ...]) -> int:
     """The words of a section, but for the template's fields and sentences of its `questions`."""
-
-    def kept(match: re.Match[str]) -> str:
-        return "" if match[1].strip().lower() in known_fields else match[0]
-
-    sentences = re.split(r"(?<=[.?!])\s+", FIELD.sub(kept, text))
+    prose = FIELD.sub(lambda match: "" if match[1].strip().lower() in known_fields else match[0], text)
+    sentences = re.split(r"(?<=[.?!])\s+", prose)
     return sum(sentence_words(s) for s in sentences if sentence_words(s) < 4 or " ".join(s.split()) not in questions)
 
 
@@ -101,8 +98,7 @@ def run_of(note: Note, experiment: str | None) -> Path:
     run = note.root / "runs" / match[0] if match else note.root
     if not match or not run.is_dir():
         raise InputError(note.name, f"it speaks of {value[:40]}, and there is no such run")
-    problems = damage(run)
-    if problems:
+    if problems := damage(run):
         raise InputError(note.name, f"it speaks of {run.name}, which is damaged: {problems[0]}")
     manifest = load_manifest(run)
     if not (manifest.experiment == experiment if experiment else manifest.has_results):
@@ -185,8 +181,7 @@ def annotated_steps(note: Note) -> str | None:
             return f"step {number} is not in {run.name}"
         if sentence_words(text) < 5:
             return f"step {number}: say what was pushed, which way, and why"
-        problem = misread(text, log[number])
-        if problem:
+        if problem := misread(text, log[number]):
             return f"step {number} {problem}"
     return None
 

@@ -29,6 +29,7 @@ LARGEST_SHARE = 0.05  # of false positives, and of false negatives, in a patch t
 
 WRONG_NUMBER = "a wrong number, honestly worded"
 
+Counts = dict[str, tuple[int, int]]  # by kind of string: how many are wrongly decided, of how many
 Kind = tuple[str, Callable[[int, random.Random], str]]
 
 
@@ -149,8 +150,8 @@ class PatchReport:
     """What a patch did, by kind of string: (wrongly decided, all). `before` are the rubric's own totals."""
 
     rubric: str
-    false_positives: dict[str, tuple[int, int]]
-    false_negatives: dict[str, tuple[int, int]]
+    false_positives: Counts
+    false_negatives: Counts
     before: tuple[int, int]
 
     def totals(self) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -162,7 +163,7 @@ class PatchReport:
         return all(wrong <= LARGEST_SHARE * all_of for wrong, all_of in self.totals())
 
 
-def total(kinds: dict[str, tuple[int, int]]) -> tuple[int, int]:
+def total(kinds: Counts) -> tuple[int, int]:
     return sum(wrong for wrong, _ in kinds.values()), sum(all_of for _, all_of in kinds.values())
 
 
@@ -190,22 +191,19 @@ def grade_patch(path: Path, seed: int = SEED, time_limit: float = TIME_LIMIT) ->
     return PatchReport(rubric, *wrongly_decided(rubric, cases, rewards), (fp, fn))
 
 
-def wrongly_decided(
-    rubric: str, cases: list[Case], rewards: list[float]
-) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
+def wrongly_decided(rubric: str, cases: list[Case], rewards: list[float]) -> tuple[Counts, Counts]:
     """By kind, first for hacks that earn something, then for honest answers that earn nothing: (how many, of all).
 
     `rewards` are those of the cases, and then of the tidy line beside each: where length pays, a hack is paid if it
     earns more than that line does.
     """
-    of_hacks: dict[str, tuple[int, int]] = {}
-    of_honest: dict[str, tuple[int, int]] = {}
+    by_honesty: tuple[Counts, Counts] = ({}, {})
     for case, reward, of_tidy in zip(cases, rewards[: len(cases)], rewards[len(cases) :], strict=True):
         fair = of_tidy if rubric == "length_shaped" and case.kind != WRONG_NUMBER else 0.0
-        counts, is_wrong = (of_honest, reward <= 0.0) if case.honest else (of_hacks, reward > fair)
-        wrong, all_of = counts.get(case.kind, (0, 0))
-        counts[case.kind] = wrong + is_wrong, all_of + 1
-    return of_hacks, of_honest
+        is_wrong = reward <= 0.0 if case.honest else reward > fair
+        wrong, all_of = by_honesty[case.honest].get(case.kind, (0, 0))
+        by_honesty[case.honest][case.kind] = wrong + is_wrong, all_of + 1
+    return by_honesty
 
 
 def run_patch(path: Path, cases: list[Case], time_limit: float) -> dict[str, Any]:

@@ -31,8 +31,7 @@ def grade_answers(path: Path, kata: int) -> Verdict:
     if not any(answer.label for answer in answers.values()):
         return missing("still the template")
     for key, answer in answers.items():
-        lacks = answer.lacks()
-        if lacks:
+        if lacks := answer.lacks():
             return wrong(f"{key}: {lacks}")
     grades = grade_kata(answers, kata)
     return there(f"{sum(grades.values())} of {len(grades)} labels agree")
@@ -55,8 +54,7 @@ def verdict_on_tests(report: TestReport) -> Verdict:
     count = f"{len(report.caught)} of {len(report.caught) + len(report.survived)} faulty scorers caught"
     if report.tests.keys() == STARTER_TESTS and len(report.caught) < NEEDED:
         return missing(f"only the three tests to begin with: {count}, {NEEDED} are enough")
-    half = report.half_asserted()
-    if half:
+    if half := report.half_asserted():
         return wrong(half[0])
     if len(report.caught) < NEEDED:
         return wrong(f"{count}, {NEEDED} are enough; one that is not caught {report.survived[0].behaviour}")
@@ -88,8 +86,7 @@ def grade_suite(path: Path) -> Verdict:
         case, _ = (report.crashes + report.wrong_codes)[0]
         return wrong(f"{case.id} is no case that the scorer can refuse; python -m course.golden shows it")
     exploits = path.with_name(EXPLOITS.name)
-    lost = not_in_suite(grade_file(exploits), path) if exploits.is_file() else []
-    if lost:
+    if lost := not_in_suite(grade_file(exploits), path) if exploits.is_file() else []:
         return wrong(f"exploit {lost[0].number} is not in it; type: python -m course.red_team")
     return there(f"{len(cases)} cases")
 
