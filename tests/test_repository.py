@@ -54,7 +54,7 @@ def test_every_command_of_the_other_documents_runs_in_their_order(clone: Path, d
 
 def test_make_calls_the_tasks_and_the_first_is_the_measurement_of_the_readme(clone: Path) -> None:
     for task in tasks.TASKS:
-        done = type_in(clone, f"make --dry-run {task} PYTHON=python3.12")
+        done = type_in(clone, f"make --no-print-directory --dry-run {task} PYTHON=python3.12")
         assert done.stdout == f"python3.12 tasks.py {task}\n", done.stderr
     assert [f"python -m {command}" for command in tasks.TASKS["eval"][2]] == [MAKE_EVAL]
     assert tasks.EXTRAS[tasks.TASKS["eval"][0]] == ".", "Loop A needs no torch"
