@@ -85,9 +85,9 @@ def seal_line(root: Path) -> str:
         state = check_seal(root)
     except InputError:
         return "not handed in"
-    if not state.whole:
+    if not state.sealed:
         return f"changed ({state.broken[0]}{'' if len(state.broken) == 1 else f' and {len(state.broken) - 1} more'})"
-    is_ours = state.core_sha256 == check_seal(ROOT).core_sha256
+    is_ours = state.sha256 == check_seal(ROOT).sha256
     return "whole" if is_ours else "whole, but of another version than this one"
 
 

@@ -32,7 +32,7 @@ def main() -> int:
         out.print(f"sealed {len(hashes)} files in {SEAL.relative_to(ROOT)}")
         return DONE
     state = check_seal()
-    if state.whole:
+    if state.sealed:
         out.print("the seal is whole: the core is as the course shipped it")
         return DONE
     out.print("the seal is broken:")

@@ -30,7 +30,7 @@ def test_the_seal_of_this_repository_is_whole(command: Command) -> None:
 
 
 def test_a_change_an_addition_and_a_removal_are_named(copy: Path) -> None:
-    assert seal.check_seal(copy).whole
+    assert seal.check_seal(copy).sealed
     with (copy / "course" / "score.py").open("a") as file:
         file.write("\n")
     (copy / "course" / "new.py").write_text("")
@@ -41,7 +41,7 @@ def test_a_change_an_addition_and_a_removal_are_named(copy: Path) -> None:
         "course/score.py: changed",
         "data/golden/golden_cases.jsonl: removed",
     ]
-    assert state.core_sha256 != seal.check_seal().core_sha256
+    assert state.sha256 != seal.check_seal().sha256
 
 
 def test_a_students_region_is_left_out(copy: Path) -> None:
@@ -50,9 +50,9 @@ def test_a_students_region_is_left_out(copy: Path) -> None:
     start, end = text.index("# >>> yours to edit\n"), text.index("# <<< yours to edit\n")
     assert "def pick_best" in text[start:end]
     path.write_text(text[:start] + "# >>> yours to edit\ndef pick_best(samples):\n    return samples[0]\n" + text[end:])
-    assert seal.check_seal(copy).whole
+    assert seal.check_seal(copy).sealed
     path.write_text(text[:end] + text[end + len("# <<< yours to edit\n") :])
-    assert not seal.check_seal(copy).whole, "a region that never ends hides nothing"
+    assert not seal.check_seal(copy).sealed, "a region that never ends hides nothing"
     path.write_text(text + "\n")
     assert seal.check_seal(copy).broken == ["course/selection_demo.py: changed"]
 
@@ -72,7 +72,7 @@ def test_every_byte_of_every_other_file_is_sealed(copy: Path) -> None:
 
 def test_files_of_ones_own_may_lie_in_data(copy: Path) -> None:
     (copy / "data" / "rollouts" / "mine.jsonl").write_text("{}")
-    assert seal.check_seal(copy).whole
+    assert seal.check_seal(copy).sealed
 
 
 def typed(copy: Path, module: str, *words: object) -> subprocess.CompletedProcess[str]:
@@ -106,7 +106,7 @@ def test_the_broken_seal_is_said_kindly_and_can_be_renewed(copy: Path) -> None:
     assert "course/new.py: added" in done.stdout
     assert "git checkout" in done.stdout
     assert typed(copy, "course.seal", "--renew").returncode == 0
-    assert seal.check_seal(copy).whole
+    assert seal.check_seal(copy).sealed
 
 
 def test_a_missing_or_broken_seal_file_is_bad_input(copy: Path) -> None:

@@ -107,6 +107,15 @@ def test_an_edited_summary_is_named_to_the_field(evaluate: Evaluate) -> None:
     ]
 
 
+def test_a_summary_that_is_no_object_is_a_finding_and_no_traceback(command: Command, evaluate: Evaluate) -> None:
+    run = evaluate()
+    (run / "summary.json").write_text("[]", encoding="utf-8")
+    differences, _ = verify(run)
+    assert differences[0] == "summary.json: changed since the run was sealed"
+    assert "Expected `object`, got `array`" in differences[-1]
+    assert command("course.verify_run", "--run", run).code == 1
+
+
 def test_rows_taken_away_added_and_moved(evaluate: Evaluate) -> None:
     run = evaluate()
     path = run / "results.jsonl"

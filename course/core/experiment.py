@@ -27,7 +27,7 @@ from course.core.manifest import FORMAT, SUMMARY, Change, Circumstances, Loop, M
 from course.core.paths import ROOT, RUNS
 from course.core.runs import RunWriter, damage, earlier_looks
 from course.core.scoring import scorer_identity
-from course.core.seal import core_state
+from course.core.seal import check_seal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def save_experiment(
     where `dataset` and `completions` were found.
     """
     record |= {"loop": loop, "knob": knob, "experiment": experiment, "policy": policy, "note": options.note}
-    record |= {"golden": (golden or golden_gate()).record(), "core": core_state(), "scorer": scorer_identity()}
+    record |= {"golden": (golden or golden_gate()).record(), "core": check_seal(), "scorer": scorer_identity()}
     record["change"] = declare(options.change, options.parent)
     looks, name = None, f"{experiment}.png"
     if looks_at is not None and looks_at.split == "holdout":

@@ -1,7 +1,6 @@
 """The seal on the core: hashes of what students read but do not edit. The command is `course.seal`."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from course.core.files import InputError, read_bytes, read_json, sha256, to_pretty_json
@@ -17,15 +16,6 @@ SEALED = (
 )
 YOURS = re.compile(rb"^# >>> yours to edit\r?\n.*?^# <<< yours to edit\r?$", re.DOTALL | re.MULTILINE)
 HAS_A_REGION = "course/selection_demo.py"  # nowhere else is a mark a mark
-
-
-@dataclass(frozen=True)
-class SealState:
-    """Whether the core is as it was sealed, and one line for each file that is not."""
-
-    whole: bool
-    core_sha256: str
-    broken: list[str]
 
 
 def core_hashes(root: Path = ROOT) -> dict[str, str]:
@@ -48,8 +38,8 @@ def region_sha256(path: Path) -> str:
     return sha256(parts[1].replace(b"\r\n", b"\n"))
 
 
-def check_seal(root: Path = ROOT) -> SealState:
-    """Compare the core with its seal. Raises InputError if there is no seal to read."""
+def check_seal(root: Path = ROOT) -> CoreRecord:
+    """The core held against its seal, as a manifest records it. Raises InputError if there is no seal to read."""
     sealed: dict[str, str] = read_json(root / "course" / "seal.json", dict[str, str])
     hashes = core_hashes(root).items()
     now = {name: value for name, value in hashes if name in sealed or name.startswith("course/")}
@@ -58,10 +48,4 @@ def check_seal(root: Path = ROOT) -> SealState:
         for name in sorted(sealed.keys() | now.keys())
         if sealed.get(name) != now.get(name)
     ]
-    return SealState(not broken, sha256(to_pretty_json(now)), broken)
-
-
-def core_state() -> CoreRecord:
-    """The state of the seal, as a manifest holds it."""
-    state = check_seal()
-    return CoreRecord(sealed=state.whole, sha256=state.core_sha256, broken=state.broken)
+    return CoreRecord(sealed=not broken, sha256=sha256(to_pretty_json(now)), broken=broken)
