@@ -13,53 +13,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course.core import stats
 from course.core.command_line import DONE, option, parse, run_command
-from course.core.datasets import CompletionsFile, check_sidecar, load_dataset, load_sidecar
 from course.core.display import console, percent, progress, table
 from course.core.experiment import RunOptions, SavedRun, save_experiment
 from course.core.golden import GoldenReport, golden_gate
 from course.core.manifest import RESULTS, Manifest
+from course.core.measurement import Measurement
 from course.core.paths import GOLDEN
 from course.core.runs import RunWriter, result_line
-from course.core.scoring import REASONS, describe_sampling, measure, provenance
-from course.score import SPEC_VERSION
+from course.core.scoring import REASONS, describe_sampling, lost_answers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(RunOptions):
     dataset: Path = option(help="the examples (JSONL)")
     completions: Path = option(help="the completions (JSONL)")
+    samples: int | None = option(None, "answers asked for of each example; an absent one counts as failed", at_least=1)
     golden_dir: Path = option(GOLDEN, argparse.SUPPRESS)
 
 
 def evaluate(settings: Settings, golden: GoldenReport) -> tuple[SavedRun, dict[str, Any]]:
     """Score the completions and write a run. Returns it and its summary. Raises InputError."""
-    dataset = load_dataset(settings.dataset)
-    completions = CompletionsFile(settings.completions, dataset.examples)
-    sidecar = load_sidecar(settings.completions)
-    tally = stats.Tally()
+    measurement = Measurement(settings.dataset, settings.completions, settings.samples)
     size = settings.completions.stat().st_size if settings.completions.is_file() else 0  # for the progress bar alone
     with RunWriter(settings.runs_dir) as run:
         with run.open(RESULTS) as results, progress("scoring", size) as show:
-            for number, result in enumerate(measure(dataset, completions)):
-                tally.add(result.id, result.reward, result.code)
+            for number, result in enumerate(measurement):
                 results.write(result_line(result))
                 if number % 4096 == 0:
-                    show(completions.lines.bytes_read)
-        check_sidecar(sidecar, completions, dataset)
-        named = {"dataset": dataset.path.name, "split": dataset.split, "spec_version": SPEC_VERSION}
-        summary = {**named, **tally.summary(), "golden": golden.counts()}
+                    show(measurement.completions.lines.bytes_read)
+        summary = {**measurement.summary(), "golden": golden.counts()}
         saved = save_experiment(
             settings,
             loop="A",
             knob="measurement",
             summary=summary,
             golden=golden,
-            looks_at=dataset,
-            paths={"dataset": settings.dataset, "completions": settings.completions},
+            looks_at=measurement.dataset,
+            paths=measurement.paths,
             writer=run,
-            **provenance(dataset, completions, sidecar),
+            **measurement.record(),
         )
     return saved, summary
 
@@ -82,6 +75,8 @@ def print_report(summary: dict[str, Any], manifest: Manifest) -> None:
     out.print(f"Mean reward: {summary['mean_reward']:.3f}")
     if len(summary["pass_at_k"]) > 1:
         out.print("  ".join(f"pass@{k}: {percent(rate)}" for k, rate in summary["pass_at_k"].items()))
+    for line in lost_answers(summary):
+        out.print(line)
     if summary["failures"]:
         total = sum(summary["failures"].values())
         out.print(f"\nFailures: {total}")

@@ -55,7 +55,8 @@ def load_bandit(dataset: Path, pack: Path, example_id: str | None, size: int = 5
     examples, completions = loaded.examples, CompletionsFile(pack, loaded.examples)
     texts: dict[str, dict[str, None]] = {key: {} for key in examples}  # a dict, as a set that keeps its order
     for row in completions:
-        texts[row.id][row.completion] = None
+        if row.completion is not None:
+            texts[row.id][row.completion] = None
     if example_id is not None and example_id not in examples:
         raise InputError(dataset, f"no example {example_id!r}")
     for key in [example_id] if example_id is not None else examples:

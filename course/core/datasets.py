@@ -4,7 +4,9 @@ Loading is strict, because a broken example would be counted as a failure of the
 expected answer the spec could never accept, a repeated id or an unknown field stops the command.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -42,8 +44,11 @@ class Completion(msgspec.Struct, forbid_unknown_fields=True):
     """One line of a completions file. Several samples of one example differ in `sample`."""
 
     id: NonEmpty
-    completion: str
+    completion: str | None  # None: the request failed, and `error` may say why
     sample: Sample = 0
+    error: str | None = None
+    finish_reason: str | None = None  # in the words of whoever sampled: `stop`, `length` …
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,24 +86,56 @@ def split_of(path: Path, examples: dict[str, Example]) -> str:
 class CompletionsFile:
     """The completions of a data set, one at a time, each checked: known id, no (id, sample) twice.
 
-    Iterating yields completions. Raises InputError. `seen[id]` holds one bit for each sample of that
-    example, which is all the memory that a completion costs.
+    Iterating yields completions. Raises InputError. `seen[id]` holds one bit for each sample of that example below
+    NEAR, which is all the memory that a completion costs; `far` holds those with larger numbers.
     """
 
-    def __init__(self, path: Path, examples: dict[str, Example]) -> None:
+    NEAR = 1024
+
+    def __init__(self, path: Path, examples: Iterable[str]) -> None:
         self.lines = JsonLines(path, Completion)
         self.seen = dict.fromkeys(examples, 0)
+        self.far: set[tuple[str, int]] = set()
 
     def __iter__(self) -> Iterator[Completion]:
         for number, row in self.lines:
-            bits = self.seen.get(row.id)
-            if bits is None:
+            if row.id not in self.seen:
                 raise InputError(self.lines.path, f"completion for unknown id {row.id!r}", number)
-            bit = 1 << row.sample
-            if bits & bit:
+            if self.has(row.id, row.sample):
                 raise InputError(self.lines.path, f"duplicate id {row.id!r}, sample {row.sample}", number)
-            self.seen[row.id] = bits | bit
+            if row.error is not None and row.completion is not None:
+                raise InputError(self.lines.path, "it holds a completion and an error: which of them counts?", number)
+            if row.sample < self.NEAR:
+                self.seen[row.id] |= 1 << row.sample
+            else:
+                self.far.add((row.id, row.sample))
             yield row
+
+    def has(self, example_id: str, sample: int) -> bool:
+        """Was this sample read already?"""
+        if sample < self.NEAR:
+            return bool(self.seen[example_id] >> sample & 1)
+        return (example_id, sample) in self.far
+
+    def counts(self) -> Counter[str]:
+        """How many samples of every example were read."""
+        counted = Counter({key: bits.bit_count() for key, bits in self.seen.items()})
+        counted.update(key for key, _ in self.far)
+        return counted
+
+    def absent(self, asked: int | None) -> Iterator[tuple[str, int]]:
+        """(id, sample) of every answer that was asked for and is not there, once all have been read.
+
+        `asked` is the number of samples that each example was asked for; where it is not known, only an example
+        without any answer lacks one. Raises InputError if an example has more answers than were asked for.
+        """
+        for key, there in self.counts().items():
+            if asked is not None and there > asked:
+                more = f"{there} samples of {key!r}, where {asked} were asked for"
+                raise InputError(self.lines.path, more)
+            lacking = max(1, asked or 1) - there
+            numbers = (number for number in itertools.count() if not self.has(key, number))
+            yield from ((key, number) for number in itertools.islice(numbers, max(0, lacking)))
 
 
 class Sampling(msgspec.Struct, forbid_unknown_fields=True):
@@ -123,6 +160,7 @@ class Sidecar(msgspec.Struct, forbid_unknown_fields=True):
     command: str
     created: str
     versions: dict[str, str] = msgspec.field(default_factory=dict)
+    learned_from: str | None = None  # policy_sha256 of the policy that it was learned from
 
 
 def sidecar_path(completions: Path) -> Path:

@@ -21,16 +21,19 @@ CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\r?\n?')
 CHECKSUM_LENGTH = len(b',"crc32":"00000000"}\n')
 
 
-class Result(msgspec.Struct):
-    """One line of `results.jsonl`, which ends with a checksum of itself besides."""
+class Result(msgspec.Struct, omit_defaults=True):
+    """One line of `results.jsonl`, which ends with a checksum of itself besides. What has a default may be absent."""
 
     id: str
     sample: int
     prompt: str
     expected_answer: int
-    completion: str | None  # None: the example had no completion, which counts as a failure
+    completion: str | None  # None: no completion came, which counts as a failure
     reward: float
     details: dict[str, Any]
+    error: str | None = None  # these three as in the completions file
+    finish_reason: str | None = None
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def passed(self) -> bool:

@@ -1,18 +1,16 @@
-"""Completions scored, one at a time: what Loop A measures, and Loops B and C ask the same scorer for."""
+"""One completion scored, and scores summed up: what all three loops ask of the scorer."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from course import score as scorer
-from course.core.datasets import CompletionsFile, Dataset, Example, Sidecar
+from course.core.datasets import Example
 from course.core.display import visible
 from course.core.files import sha256_file
-from course.core.manifest import FileRecord, Manifest, PolicyRecord, ScorerRecord
+from course.core.manifest import Manifest, ScorerRecord
 from course.core.runs import Result
-from course.core.stats import MISSING, Counts, Tally
+from course.core.stats import FAILED, MISSING, Counts, Tally
 from course.rubrics import RUBRICS
 from course.score import score
 
@@ -20,8 +18,8 @@ Scorer = Callable[[Mapping[str, Any], object], dict[str, Any]]
 
 STRICT = "strict"
 SCORERS = (STRICT, *RUBRICS)
-REMEMBERED, SHORT = 50_000, 200  # scores kept for when a completion comes again: how many, and how long
-REASONS = {**scorer.CODES, MISSING: "the example has no completion"}
+NO_ANSWER = {MISSING: "no completion came for it", FAILED: "the request failed, so no completion came"}
+REASONS = {**scorer.CODES, **NO_ANSWER}
 
 
 def scorer_named(name: str) -> Scorer:
@@ -34,24 +32,6 @@ def scorer_identity() -> ScorerRecord:
     return ScorerRecord(spec_version=scorer.SPEC_VERSION, sha256=sha256_file(Path(str(scorer.__file__))))
 
 
-def provenance(dataset: Dataset, completions: CompletionsFile, sidecar: Sidecar | None) -> dict[str, Any]:
-    """What was measured and how it was sampled: the fields of a manifest that a comparison reads.
-
-    For completions that have been read to the end, when their hash is known.
-    """
-    policy = None
-    if sidecar is not None:
-        tokenizer = sidecar.tokenizer_sha256
-        policy = PolicyRecord(name=sidecar.policy, sha256=sidecar.policy_sha256, tokenizer_sha256=tokenizer)
-    return {
-        "dataset": FileRecord(name=dataset.path.name, sha256=dataset.sha256, split=dataset.split),
-        "prompts_sha256": dataset.prompts_sha256,
-        "completions": FileRecord(name=completions.lines.path.name, sha256=completions.lines.sha256),
-        "policy": policy,
-        "sampling": None if sidecar is None else sidecar.sampling,
-    }
-
-
 def describe_sampling(manifest: Manifest) -> str:
     """In one line, which policy was asked, and how."""
     sampling, policy = manifest.sampling, manifest.policy
@@ -61,40 +41,35 @@ def describe_sampling(manifest: Manifest) -> str:
     return f"{visible(str(policy.name))} {str(policy.sha256)[:8]}, {sampling.samples_per_prompt} per prompt, {settings}"
 
 
-def answers(dataset: Dataset, completions: CompletionsFile) -> Iterator[tuple[Example, int, str | None]]:
-    """(example, sample, completion) in file order; then every example without a completion, with None for it.
-
-    Raises InputError.
-    """
-    for row in completions:
-        yield dataset.examples[row.id], row.sample, row.completion
-    for example_id, samples in completions.seen.items():
-        if not samples:
-            yield dataset.examples[example_id], 0, None
+CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length")  # finish reasons of truncated answers
 
 
-def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
-    """Score every completion, in file order; then every example without one, as a failure. Raises InputError."""
-    known: dict[tuple[str, str], Result] = {}  # score() is pure, so the same answer need not be scored again
-    for example, sample, completion in answers(dataset, completions):
-        if completion is None or len(completion) > SHORT:
-            yield score_one(example, sample, completion)
-            continue
-        if len(known) >= REMEMBERED:
-            known.clear()
-        key = example["id"], completion
-        if key not in known:
-            known[key] = score_one(example, sample, completion)
-        result = known[key]
-        yield result if result.sample == sample else msgspec.structs.replace(result, sample=sample)
+def lost_answers(summary: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of answers that are absent, failed or cut off; a line each."""
+    lines = []
+    failures, reasons = summary["failures"], summary["finish_reasons"]
+    for code, meaning in NO_ANSWER.items():
+        if code in failures:
+            lines.append(f"{failures[code]} of {summary['scored']} answers: {meaning} ({code}, counted as failed).")
+    fewest, most = summary["samples_per_example"]
+    if fewest < most:
+        examples, expected = summary["examples"], summary["examples"] * most
+        lines.append(
+            f"WARNING: from {fewest} to {most} answers an example, {summary['scored']} over {examples} examples, where "
+            f"{most} each would be {expected}. If some were lost, --samples {most} counts them as failed."
+        )
+    cut = {reason: many for reason, many in reasons.items() if reason.lower() in CUT_OFF}
+    for reason, many in cut.items():
+        lines.append(f"{many} of {summary['scored']} answers were cut off (finish_reason {visible(reason)}).")
+    return lines
 
 
-def score_one(example: Example, sample: int, completion: str | None) -> Result:
-    """The result of one completion; None is a completion that is missing."""
+def score_one(example: Example, sample: int, completion: str | None, no_answer: str | None = None) -> Result:
+    """The result of one completion; where none came, `no_answer` is the code that says why."""
     outcome = score(example, completion)
     details = outcome["details"]
-    if completion is None:
-        details["code"] = MISSING
+    if no_answer is not None:
+        details["code"] = no_answer
     prompt, expected = example["prompt"], example["expected_answer"]
     return Result(example["id"], sample, prompt, expected, completion, outcome["reward"], details)
 
@@ -112,5 +87,5 @@ def summarise(results: Iterable[Result]) -> dict[str, Any]:
     """The statistics of some results (`Tally.summary`); empty if there are none."""
     tally = Tally()
     for result in results:
-        tally.add(result.id, result.reward, result.code)
+        tally.add(result.id, result.reward, result.code, result.finish_reason)
     return tally.summary() if tally.cells else {}

@@ -21,7 +21,7 @@ NOISE_RULE_MARGIN = 0.05  # … a difference of up to five percentage points is 
 LARGEST_SUM = 1_000_000  # up to here the exact test adds up every sum
 NEGLIGIBLE = 1e-100  # chances below it are left out of the sums
 DRAWS = 100_000
-MISSING = "missing_completion"  # the code of an example that nobody answered; not one of the scorer's
+MISSING, FAILED = "missing_completion", "failed_request"  # codes of answers that are not there, not of the scorer's
 
 Counts = tuple[int, int]  # (samples, successes) of one example
 
@@ -203,10 +203,13 @@ class Tally:
     def __init__(self) -> None:
         self.cells: Counter[tuple[str, str | None]] = Counter()  # by example and code; None is a pass
         self.reward = 0.0
+        self.finish_reasons: Counter[str] = Counter()
 
-    def add(self, example_id: str, reward: float, code: str | None) -> None:
+    def add(self, example_id: str, reward: float, code: str | None, finish_reason: str | None = None) -> None:
         self.cells[example_id, code] += 1
         self.reward += reward
+        if finish_reason is not None:
+            self.finish_reasons[finish_reason] += 1
 
     def summary(self) -> dict[str, Any]:
         """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name.
@@ -221,13 +224,13 @@ class Tally:
         by_example = {example_id: (n, self.cells[example_id, None]) for example_id, n in tried.items()}
         counts = list(by_example.values())
         samples, passes = sum(n for n, _ in counts), sum(c for _, c in counts)
-        missing = {example_id for example_id, code in self.cells if code == MISSING}
-        fewest = min((n for key, n in tried.items() if key not in missing), default=1)
-        answered = [(fewest, 0) if key in missing else count for key, count in by_example.items()]
+        silent = {key for (key, code), many in self.cells.items() if code == MISSING and many == tried[key]}
+        fewest = min((n for key, n in tried.items() if key not in silent), default=1)
+        answered = [(fewest, 0) if key in silent else count for key, count in by_example.items()]
         ks = [2**i for i in range(fewest.bit_length())]  # 1, 2, 4, … up to `fewest`
         return {
             "examples": len(counts),
-            "completions": samples - failures[MISSING],
+            "completions": samples - failures[MISSING] - failures[FAILED],
             "scored": samples,
             "passes": passes,
             "pass_rate": passes / samples,
@@ -237,4 +240,6 @@ class Tally:
             "pass_at_1_standard_error": clustered_error(counts),
             "pass_at_k": {str(k): mean_pass_at_k(answered, k) for k in ks},
             "failures": dict(sorted(failures.items())),
+            "samples_per_example": [min(tried.values()), max(tried.values())],
+            "finish_reasons": dict(sorted(self.finish_reasons.items())),
         }

@@ -28,30 +28,46 @@ class Settings:
     top_p: float = option(above=0, at_most=1)
     max_new_tokens: int = option(at_least=1)
     seed: int = option()
+    samples: int | None = option(None, "samples asked for of each prompt (default: as many as there are)", at_least=1)
     checkpoint: Path | None = option(None, "a file whose hash identifies the policy, for example its weights")
     tokenizer: Path | None = option(None, "the tokenizer's file")
+    learned_from: str | None = option(None, "the policy that this one was trained from: its name, or its file")
 
 
 def describe(settings: Settings) -> Sidecar:
     """The sidecar of a file of completions. Raises InputError."""
-    dataset = load_dataset(settings.dataset)
+    dataset, start = load_dataset(settings.dataset), settings.learned_from
     completions = CompletionsFile(settings.completions, dataset.examples)
     for _ in completions:
         pass  # read to the end: every row is checked, and the hash is that of the whole file
-    counts = {bits.bit_count() for bits in completions.seen.values()} - {0}
-    if len(counts) != 1:
-        few, many = min(counts), max(counts)
-        raise InputError(settings.completions, f"some prompts have {few} samples and some {many}: sample them alike")
+    asked = settings.samples or asked_by_count(completions)
+    lost = sum(1 for _ in completions.absent(asked))
+    if lost:
+        console().print(
+            f"{lost} answers of {len(dataset.examples) * asked} are absent; an evaluation counts each as failed"
+        )
     return Sidecar(
         policy=settings.policy,
         policy_sha256=identity(settings.checkpoint, settings.policy),
         tokenizer_sha256=identity(settings.tokenizer, "the tokenizer that the policy brings"),
-        sampling=Sampling(settings.temperature, settings.top_p, settings.max_new_tokens, counts.pop(), settings.seed),
+        sampling=Sampling(settings.temperature, settings.top_p, settings.max_new_tokens, asked, settings.seed),
         prompts_sha256=dataset.prompts_sha256,
         completions_sha256=completions.lines.sha256,
         command=" ".join(["python -m course.datasets.describe", *sys.argv[1:]]),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        learned_from=None if start is None else identity(Path(start) if Path(start).is_file() else None, start),
     )
+
+
+def asked_by_count(completions: CompletionsFile) -> int:
+    """How many samples each prompt was asked for, where all that have any have as many. Raises InputError."""
+    counts = set(completions.counts().values()) - {0}
+    if len(counts) != 1:
+        reason = (
+            f"some prompts have {min(counts)} samples and some {max(counts)}: say with --samples how many were asked"
+        )
+        raise InputError(completions.lines.path, reason)
+    return counts.pop()
 
 
 def identity(file: Path | None, name: str) -> str:

@@ -1,0 +1,87 @@
+"""Loop A as one object: every result of a completions file and, once all are read, what a run says of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from course.core.datasets import Completion, CompletionsFile, check_sidecar, load_dataset, load_sidecar
+from course.core.files import InputError
+from course.core.manifest import FileRecord, PolicyRecord
+from course.core.runs import Result
+from course.core.scoring import score_one
+from course.core.stats import FAILED, MISSING, Tally
+from course.score import SPEC_VERSION
+
+REMEMBERED, SHORT = 50_000, 200  # scores kept for when a completion comes again: how many, and how long
+
+
+class Measurement:
+    """The results of a completions file, to be read once: in file order, then every absent answer as a failure.
+
+    How many answers were asked for of each example, the sidecar says, or `samples`; where neither does, only an
+    example without any answer lacks one. Raises InputError for whatever cannot be read or does not belong together.
+    """
+
+    def __init__(self, dataset: Path, completions: Path, samples: int | None = None) -> None:
+        self.paths = {"dataset": dataset, "completions": completions}
+        self.dataset = load_dataset(dataset)
+        self.completions = CompletionsFile(completions, self.dataset.examples)
+        self.sidecar = load_sidecar(completions)
+        self.samples = samples
+        self.asked = self.sidecar.sampling.samples_per_prompt if self.sidecar else samples
+        if samples not in (None, self.asked):
+            raise InputError("--samples", f"the sidecar says that {self.asked} were asked for, not {samples}")
+        self.tally = Tally()
+
+    def answers(self) -> Iterator[tuple[Completion, str | None]]:
+        """(answer, None, or the code of an answer without text), the absent ones last."""
+        for row in self.completions:
+            yield row, FAILED if row.completion is None else None
+        check_sidecar(self.sidecar, self.completions, self.dataset)
+        for example_id, sample in self.completions.absent(self.asked):
+            yield Completion(example_id, None, sample), MISSING
+
+    def __iter__(self) -> Iterator[Result]:
+        known: dict[tuple[str, str], Result] = {}  # score() is pure, so the same answer need not be scored again
+        for row, no_answer in self.answers():
+            text, example = row.completion, self.dataset.examples[row.id]
+            if text is None or len(text) > SHORT:
+                result = score_one(example, row.sample, text, no_answer)
+            else:
+                if len(known) >= REMEMBERED:
+                    known.clear()
+                if (row.id, text) not in known:
+                    known[row.id, text] = score_one(example, row.sample, text)
+                result = known[row.id, text]
+            if result.sample != row.sample or row.error or row.finish_reason or row.metadata:
+                said = {"error": row.error, "finish_reason": row.finish_reason, "metadata": row.metadata}
+                result = msgspec.structs.replace(result, sample=row.sample, **said)
+            self.tally.add(result.id, result.reward, result.code, result.finish_reason)
+            yield result
+
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` says of the results, once all are read."""
+        named = {"dataset": self.dataset.path.name, "split": self.dataset.split, "spec_version": SPEC_VERSION}
+        return {**named, **self.tally.summary()}
+
+    def record(self) -> dict[str, Any]:
+        """What was measured and how it was sampled: the fields of a manifest that a comparison reads."""
+        dataset, lines, sidecar = self.dataset, self.completions.lines, self.sidecar
+        policy = None
+        if sidecar is not None:
+            policy = PolicyRecord(
+                name=sidecar.policy,
+                sha256=sidecar.policy_sha256,
+                tokenizer_sha256=sidecar.tokenizer_sha256,
+                start=sidecar.learned_from,
+            )
+        return {
+            "dataset": FileRecord(name=dataset.path.name, sha256=dataset.sha256, split=dataset.split),
+            "prompts_sha256": dataset.prompts_sha256,
+            "completions": FileRecord(name=lines.path.name, sha256=lines.sha256),
+            "policy": policy,
+            "sampling": sidecar and sidecar.sampling,
+            "settings": {} if self.samples is None else {"samples": self.samples},
+        }
