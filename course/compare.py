@@ -68,7 +68,7 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
 def main() -> int:
     settings = parse("course.compare", "Compare two runs, or refuse to.", Settings)
     runs = settings.before, settings.after
-    outcome = compare_runs(runs, (verify(settings.before)[0], verify(settings.after)[0]))
+    outcome = compare_runs(runs, (verify(settings.before).wrong, verify(settings.after).wrong))
     if isinstance(outcome, NotComparable):
         print_refusal(outcome, runs)
         return FOUND

@@ -18,6 +18,7 @@ from course.core.manifest import MANIFEST, RESULTS, Manifest, has_whole_seal, is
 
 RUN_NAME = re.compile(r"run_(\d{3,})")
 CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\r?\n?')
+OF_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}  # which file managers leave in a folder that is looked at
 CHECKSUM_LENGTH = len(b',"crc32":"00000000"}\n')
 
 
@@ -185,13 +186,15 @@ def damage(run: Path) -> list[str]:
     damages = [] if has_whole_seal(run) else [f"{MANIFEST}: changed since the run was sealed"]
     for name, expected in manifest.files.items():
         path = run / name
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file() or ".." in Path(name).parts or Path(name).is_absolute():
             damages.append(f"{name}: missing")
         elif sha256_file(path) != expected:
             damages.append(f"{name}: changed since the run was sealed")
             if name == RESULTS:
                 damages.extend(damaged_lines(path))
-    return damages
+    there = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_symlink() or not path.is_dir()}
+    added = sorted(name for name in there - {MANIFEST, *manifest.files} if Path(name).name not in OF_THE_SYSTEM)
+    return [*damages, *(f"{name}: added since the run was sealed" for name in added)]
 
 
 def damaged_lines(path: Path) -> list[str]:

@@ -1,133 +1,267 @@
-"""Is a run still what was measured? Everything that it says is made again, and held against what it says."""
+"""Is a run still what was measured? Everything that it says is derived again, and held against what it says.
 
-from collections.abc import Iterator
+    checked = verify(run)       checked.wrong, checked.unchecked, checked.claimed
+
+A run with results is made again from the original data set, completions and sidecar, by today's core: its results,
+its summary, its other files and its manifest must come out the same. What no original can tell is `claimed`.
+Whoever forges the originals too, or replaces the interpreter, is not found.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from course.core.datasets import CompletionsFile, Example, load_dataset
-from course.core.files import InputError, read_json, sha256_file
-from course.core.manifest import RESULTS, SUMMARY, Manifest, load_manifest
+import msgspec
+
+from course.core.datasets import Example
+from course.core.files import InputError, read_bytes, read_json, sha256, sha256_file, to_pretty_json
+from course.core.golden import check_golden
+from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, load_manifest
+from course.core.measurement import Measurement
+from course.core.paths import DATA
 from course.core.runs import Result, damage, load_results
-from course.core.scoring import answers, score_one, scorer_identity, summarise
+from course.core.scoring import score_one, scorer_identity, summarise
+from course.core.seal import check_seal
+from course.core.selection import EXPERIMENT, Rule, Selection, select, students_rule
 
-FROM_THE_SOURCE = ("id", "sample", "prompt", "expected_answer", "completion")  # fields of a result
+ABOUT_ITSELF = {  # of the manifest: no original tells them
+    "note": "the note",
+    "change": "the declared change and its parent",
+    "circumstances": "circumstances (time, machine, versions, command, commit, looks at a holdout)",
+}
+OF_THE_SCORER = ("reward", "details")  # of a result
+RULE_CHANGED = "pick_best is not the one that made this run, so its choice was not repeated"
 
 
-def verify(run: Path) -> tuple[list[str], list[str]]:
-    """Everything that is wrong with a run, and remarks on what could not be checked; one line each.
+@dataclass
+class Verification:
+    """What was found: what is wrong, why something could not be derived again, and what is only claimed."""
 
-    Checks the hashes of every file, scores every stored completion again, sums the results up again, and
-    holds them against the original completions where these still lie where the run found them.
+    wrong: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    claimed: list[str] = field(default_factory=list)
+
+    @property
+    def verified(self) -> bool:
+        """Was everything but the claims derived again, and found the same?"""
+        return not self.wrong and not self.unchecked
+
+
+def verify(run: Path, dataset: Path | None = None, completions: Path | None = None) -> Verification:
+    """Derive a run again. The originals are looked for where the run found them, and in data/, if not given.
+
     Raises InputError if the folder is no run.
     """
     manifest = load_manifest(run)
-    wrong = damage(run)
-    remarks: list[str] = []
-    if not manifest.has_results or not (run / RESULTS).is_file():
-        return wrong, remarks
+    found = Verification(wrong=damage(run))
+    found.wrong.extend(unlike(manifest, manifest_by_itself(manifest, found), "today's core"))
+    if SUMMARY not in manifest.files:
+        found.wrong.append(f"{SUMMARY}: missing")
+    if not manifest.has_results:
+        found.claimed.append("everything but the hashes: a run without completions is made again by its own command")
+        return found
+    if not (run / RESULTS).is_file() or not (run / SUMMARY).is_file():
+        return found
+    found.claimed.extend(words for name, words in ABOUT_ITSELF.items() if getattr(manifest, name) is not None)
     try:
-        if manifest.scorer == scorer_identity():
-            wrong.extend(scored_otherwise(run))
-        else:
-            remarks.append("the scorer has changed since this run was made, so its completions were not scored again")
-        wrong.extend(summed_otherwise(run))
-        lost = lost_source(manifest)
+        same_scorer = manifest.scorer == scorer_identity()
+        if not same_scorer:
+            found.unchecked.append("the scorer is not the one that made this run, so nothing was scored again")
+        originals = originals_of(manifest, {"dataset": dataset, "completions": completions})
+        lost = [why for why in originals.values() if isinstance(why, str)]
         if lost:
-            remarks.append(f"{lost}, so the results were not held against it")
+            found.unchecked.extend(f"{why}, so the results were not held against it" for why in lost)
+            found.wrong.extend(unlike_themselves(run, same_scorer))
         else:
-            wrong.extend(unlike_the_source(run, manifest))
+            found.wrong.extend(unlike_the_originals(run, manifest, originals, same_scorer, found))
     except InputError as error:
-        wrong.append(str(error))
-    return wrong, remarks
+        found.wrong.append(str(error))
+    return found
+
+
+def manifest_by_itself(manifest: Manifest, found: Verification) -> dict[str, Any]:
+    """What this checkout says of a manifest: its golden cases and its core, if they are those of the run."""
+    expected: dict[str, Any] = {}
+    if manifest.policy:
+        expected["policy"] = msgspec.structs.replace(manifest.policy, checkpoints=checkpoints_of(manifest.files))
+    core, golden = check_seal(), check_golden().record()
+    if manifest.core.sha256 == core.sha256:
+        expected["core"] = core
+    else:
+        found.claimed.append(f"core (another than this one, {core.sha256[:8]})")
+    if manifest.golden and manifest.golden.sha256 == golden.sha256:
+        yours = manifest.golden.yours - golden.yours  # the student's suite may have grown since
+        expected["golden"] = msgspec.structs.replace(golden, yours=manifest.golden.yours, cases=golden.cases + yours)
+        found.claimed.append("how many golden cases were the student's")
+    else:
+        found.claimed.append(f"golden (other cases than these, {golden.sha256[:8]})")
+    return expected
+
+
+def checkpoints_of(files: Mapping[str, str]) -> dict[str, str]:
+    """The hash of every checkpoint of a run, by its folder: that of the hashes of its two files."""
+    folders = [name.removesuffix("/model.safetensors") for name in files if name.endswith("/model.safetensors")]
+    parts = ("config.json", "model.safetensors")
+    return {folder: sha256("".join(files.get(f"{folder}/{part}", "") for part in parts).encode()) for folder in folders}
+
+
+def unlike(record: Any, expected: Mapping[str, Any], source: str, where: str = MANIFEST) -> Iterator[str]:
+    """The fields of a manifest, or all of a summary, that differ from what is expected of them."""
+    says = record if isinstance(record, dict) else {name: getattr(record, name) for name in expected}
+    for name in dict.fromkeys([*expected, *says]):
+        if name not in says or name not in expected or says[name] != expected[name]:
+            stored, again = (spelt(of[name]) if name in of else "nothing" for of in (says, expected))
+            yield f"{where}, {name}: it says {stored}, {source} gives {again}"
+
+
+def spelt(value: Any) -> str:
+    """A value in one short line."""
+    return str(msgspec.to_builtins(value))[:300]
+
+
+def originals_of(manifest: Manifest, given: Mapping[str, Path | None]) -> dict[str, Path | str]:
+    """Where the original data set and completions lie; for each that cannot be had, why."""
+    originals: dict[str, Path | str] = {}
+    for kind, path in given.items():
+        record, recorded = getattr(manifest, kind), getattr(manifest.circumstances, f"{kind}_path") or ""
+        shipped = [DATA / folder / PureWindowsPath(recorded).name for folder in ("datasets", "rollouts")]
+        places = [place for place in ([path] if path else [Path(recorded), *shipped]) if place.is_file()]
+        why = "has changed since" if places else "is not found from here"
+        originals[kind] = f"the {kind} file {path or recorded} {why}"
+        for place in places:
+            if place.name == record.name and sha256_file(place) == record.sha256:
+                originals[kind] = place
+                break
+    return originals
 
 
 def line_of(number: int, result: Result) -> str:
     return f"{RESULTS}, line {number}: {result.id}, sample {result.sample}"
 
 
-def scored_otherwise(run: Path) -> Iterator[str]:
-    """The lines whose stored score is not what the scorer gives."""
+def unlike_themselves(run: Path, same_scorer: bool) -> Iterator[str]:
+    """Where the originals are lost: the rows whose score is not what the scorer gives, and what does not sum up."""
     for number, stored in enumerate(load_results(run), start=1):
+        if not same_scorer:
+            break
         example = Example(id=stored.id, prompt=stored.prompt, expected_answer=stored.expected_answer, metadata={})
-        where = line_of(number, stored)
+        no_answer = stored.code if stored.completion is None else None
         try:
-            again = score_one(example, stored.sample, stored.completion)
+            again = score_one(example, stored.sample, stored.completion, no_answer)
         except Exception as error:  # a scorer that is being edited may raise anything
-            yield f"{where}: today's scorer raises {error}"
+            yield f"{line_of(number, stored)}: today's scorer raises {error}"
             continue
-        if stored.reward != again.reward:
-            yield f"{where}: the reward stored is {stored.reward:g}, the scorer gives {again.reward:g}"
-        elif stored.details != again.details:
-            keys = [key for key in again.details if stored.details.get(key) != again.details[key]]
-            yield f"{where}: the details stored are not what the scorer gives ({', '.join(keys) or 'keys'})"
+        yield from differences(number, stored, again, OF_THE_SCORER)
+    yield from unsummed(run, read_json(run / SUMMARY, dict[str, Any]).get("loop"))
 
 
-def summed_otherwise(run: Path) -> Iterator[str]:
-    """The fields of the summary that do not follow from the results."""
-    if not (run / SUMMARY).is_file():
-        return
-    stored: dict[str, Any] = read_json(run / SUMMARY, dict[str, Any])
-    again = summarise(load_results(run))
-    if not again:
+def unsummed(run: Path, loop: object) -> Iterator[str]:
+    """The fields of the summary that do not follow from the run's own results."""
+    expected = summarise(load_results(run))
+    if not expected:
         yield f"{RESULTS}: it holds no results"
-    for name, value in again.items():
-        if stored.get("loop") == "B" and name.startswith("pass_at"):
-            continue  # pass@1 is the policy's; the results of Loop B are of chosen samples
-        if stored.get(name) != value:
-            yield f"{SUMMARY}, {name}: it says {stored.get(name)}, the results give {value}"
+    if loop == "B":  # pass@1 is the policy's; the results of Loop B are of chosen samples
+        expected = {name: value for name, value in expected.items() if not name.startswith("pass_at")}
+    summary = read_json(run / SUMMARY, dict[str, Any])
+    summed = {name: value for name, value in summary.items() if name in expected}
+    yield from unlike(summed, expected, "the sum of the results", SUMMARY)
 
 
-def sources_of(manifest: Manifest) -> dict[str, Path]:
-    """Where the run found its data set and its completions."""
-    where = manifest.circumstances
-    return {"dataset": Path(where.dataset_path or ""), "completions": Path(where.completions_path or "")}
-
-
-def lost_source(manifest: Manifest) -> str | None:
-    """Why the original data set and completions cannot be had; None if they can."""
-    for (kind, path), record in zip(
-        sources_of(manifest).items(), (manifest.dataset, manifest.completions), strict=True
-    ):
-        if not path.is_file():
-            return f"the {kind} file {path} is not found from here"
-        if record is None or sha256_file(path) != record.sha256:
-            return f"the {kind} file {path} has changed since"
-    return None
-
-
-def unlike_the_source(run: Path, manifest: Manifest) -> Iterator[str]:
-    """The lines that differ from the original data set and completions."""
-    paths = sources_of(manifest)
-    dataset = load_dataset(paths["dataset"])
-    originals = (
-        (example["id"], sample, example["prompt"], example["expected_answer"], completion)
-        for example, sample, completion in answers(dataset, CompletionsFile(paths["completions"], dataset.examples))
-    )
-    if manifest.selection:
-        pack = {(example_id, sample): (prompt, text) for example_id, sample, prompt, _, text in originals}
-        yield from unlike_the_pack(run, pack)
-        return
-    for number, (original, stored) in enumerate(zip_longest(originals, load_results(run)), start=1):
-        if original is None or stored is None:
-            amount = "more" if original is None else "fewer"
-            yield f"{RESULTS}: it holds {amount} rows than the completions file gives"
-            return
-        for field, value in zip(FROM_THE_SOURCE, original, strict=True):
-            if getattr(stored, field) != value:
-                yield f"{RESULTS}, line {number}: the {field} is not that of {paths['completions'].name}"
-
-
-def unlike_the_pack(run: Path, pack: dict[tuple[str, int], tuple[str, str | None]]) -> Iterator[str]:
-    """Whether a run of Loop B holds, for every example, exactly one of the samples that the pack has."""
-    waiting = dict.fromkeys(example_id for example_id, _ in pack)
-    for number, stored in enumerate(load_results(run), start=1):
-        where = line_of(number, stored)
-        if stored.id not in waiting:
-            yield f"{where}: the pack has no such example, or it was chosen for already"
+def differences(number: int, stored: Result, again: Result, names: Iterable[str]) -> Iterator[str]:
+    """The fields of a result that are not as they came out again."""
+    for name in names:
+        says, gives = getattr(stored, name), getattr(again, name)
+        if says == gives:
             continue
-        del waiting[stored.id]
-        if pack.get((stored.id, stored.sample)) != (stored.prompt, stored.completion):
-            yield f"{where}: the pack has no such sample"
-    for example_id in waiting:
-        yield f"{RESULTS}: nothing was chosen for {example_id}"
+        if name == "details":
+            keys = [key for key in gives if key not in says or says[key] != gives[key]]
+            named = ", ".join(keys) or "keys"
+            yield f"{line_of(number, stored)}: the details stored are not what the scorer gives ({named})"
+        elif name == "reward":
+            yield f"{line_of(number, stored)}: the reward stored is {says:g}, the scorer gives {gives:g}"
+        else:
+            yield f"{RESULTS}, line {number}: the {name} is not that of the originals"
+
+
+@dataclass(frozen=True)
+class Again:
+    """A run made again: its results, one at a time; and after the last of them, all else that it says."""
+
+    results: Iterator[Result]
+    manifest: Callable[[], dict[str, Any]]
+    summary: Callable[[], dict[str, Any]]
+    files: Mapping[str, bytes]  # besides results and summary
+    split: str
+
+
+def made_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], found: Verification) -> Again:
+    """A run of Loop A or B, made again from its originals. Raises InputError."""
+    common: dict[str, Any] = {"data": {}, "looked_at": []}
+    if manifest.experiment == EXPERIMENT:
+        made = select_again(run, manifest, originals, found)
+        common |= {"experiment": EXPERIMENT, "loop": "B", "knob": "selection"}
+        split = made.measurement.dataset.split
+        return Again(iter(made.results), lambda: common | made.record(), made.summary, made.files(), split)
+    common |= {"experiment": None, "loop": "A", "knob": "measurement", "selection": None}
+    measured = Measurement(originals["dataset"], originals["completions"], manifest.settings.get("samples"))
+    golden = {name: value for name, value in msgspec.to_builtins(manifest.golden).items() if name != "sha256"}
+    return Again(
+        iter(measured),
+        lambda: common | measured.record(),
+        lambda: {**measured.summary(), "golden": golden},
+        {},
+        measured.dataset.split,
+    )
+
+
+def select_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], found: Verification) -> Selection:
+    """Loop B again: the choice repeated by the same rule; where that has changed since, the choice as it stands."""
+    how, seed = manifest.selection, manifest.settings.get("seed")
+    if how is None or not isinstance(seed, int):
+        raise InputError(run / MANIFEST, "it does not say by what it was selected, and with which seed")
+    stored = {result.id: result.sample for result in load_results(run)}
+    rule: Rule = lambda key, samples: next(s for s in samples if s.sample == stored.get(key))  # noqa: E731
+    try:
+        students, region = students_rule()
+    except Exception as error:  # whatever the student's file raises when it is loaded
+        students, region = rule, repr(error)
+    if region == how.rule:
+        rule = students
+    else:
+        found.unchecked.append(RULE_CHANGED)
+    return select(originals["dataset"], originals["completions"], rule, how, seed)
+
+
+def unlike_the_originals(
+    run: Path, manifest: Manifest, originals: Mapping[str, Any], same_scorer: bool, found: Verification
+) -> Iterator[str]:
+    """The run made again from its originals: every difference, a line each."""
+    again = made_again(run, manifest, originals, found)
+    names = [name for name in Result.__struct_fields__ if same_scorer or name not in OF_THE_SCORER]
+    for number, (stored, new) in enumerate(zip_longest(load_results(run), again.results), start=1):
+        if stored is None or new is None:
+            yield f"{RESULTS}: it holds {'more' if new is None else 'fewer'} rows than the originals give"
+            break
+        yield from differences(number, stored, new, names)
+    for _ in again.results:
+        pass  # to the end, so that the sums and the hash are of all
+    yield from unlike(manifest, again.manifest(), "the originals")
+    looks = manifest.circumstances.earlier_looks_at_this_holdout
+    if (again.split == "holdout") != (looks is not None):
+        yield f"{MANIFEST}: earlier looks at a holdout: {looks}, where the split is {again.split}"
+    picture = {f"{manifest.experiment}.png"} & manifest.files.keys() if again.files else set()
+    found.claimed.extend(picture)
+    known = {RESULTS, SUMMARY, *again.files, *picture}
+    for name in sorted(manifest.files.keys() ^ known):
+        yield f"{name}: {'missing' if name in known else 'no file of such a run'}"
+    if same_scorer:
+        summary = json.loads(to_pretty_json({"loop": manifest.loop, **again.summary()}))
+        yield from unlike(read_json(run / SUMMARY, dict[str, Any]), summary, "the originals", SUMMARY)
+        for name, data in again.files.items():
+            if name != RESULTS and (run / name).is_file() and read_bytes(run / name) != data:
+                yield f"{name}: it is not what the originals give"
+    else:
+        yield from unsummed(run, manifest.loop)

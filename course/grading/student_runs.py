@@ -54,7 +54,7 @@ def grade_run(root: Path, experiment: str | None, *facts: RunFact, slow: bool = 
 
 def unsound(run: Path, manifest: Manifest) -> str | None:
     """A run that does not verify, or that was made with a changed core."""
-    differences, _ = verify(run)
+    differences = verify(run).wrong
     if differences:
         return f"runs/{run.name} does not verify: {differences[0]}"
     if not manifest.core.sealed:

@@ -47,7 +47,8 @@ def view_run(run: Path) -> RunView:
     manifest, summary, lines = None, {}, []
     try:
         manifest = load_manifest(run)
-        wrong, remarks = verify(run)
+        checked = verify(run)
+        wrong, remarks = checked.wrong, checked.unchecked
     except InputError as error:
         if not is_run(run):
             raise
