@@ -4,9 +4,10 @@
 
 Two numbers can be compared only if everything but one declared thing was the same when they were measured.
 The first run is the one before, the second the one after; the second declares what was changed
-(`python -m course.eval … --parent runs/run_001 --change "…"`). If anything else differs the comparison is
-refused, and each thing that differs is named with what it makes of the change. Otherwise it is answered
-by exact paired statistics: example by example, because both runs met the same examples.
+(`python -m course.eval … --parent runs/run_001 --change "…"`), or `--change` declares it here, afterwards. If anything
+else differs the comparison is refused, and each thing that differs is named with what it makes of the change; with
+`--anyway` it is answered all the same, and the answer says that it can be attributed to nothing. Otherwise it is
+answered by exact paired statistics: example by example, because both runs met the same examples.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from pathlib import Path
 from course.core import stats
 from course.core.command_line import DONE, FOUND, option, parse, run_command
 from course.core.comparison import Comparison, NotComparable, compare_runs
+from course.core.declarations import declare_afterwards
 from course.core.display import console, p_value, percent, table, typed, visible
+from course.core.manifest import load_manifest
 from course.core.verification import verify
 
 Runs = tuple[Path, Path]
@@ -25,6 +28,8 @@ Runs = tuple[Path, Path]
 class Settings:
     before: Path = option(help="the run before the change", metavar="RUN_A", positional=True)
     after: Path = option(help="the run after it", metavar="RUN_B", positional=True)
+    change: str | None = option(None, "declare now what was changed; kept beside the runs")
+    anyway: bool = option(False, "answer, and say that it is no comparison (exit code 1)")
 
 
 def print_refusal(refusal: NotComparable, runs: Runs) -> None:
@@ -36,8 +41,8 @@ def print_refusal(refusal: NotComparable, runs: Runs) -> None:
         rows.add_row(*reason)
     out.print(rows)
     if refusal.undeclared:
-        out.print("Make the second run again and say what you changed:")
-        out.print(f'  python -m course.eval … --parent {runs[0]} --change "…"')
+        out.print("If it is the one thing that you changed, say so:")
+        out.print(f'  python -m course.compare {typed(runs[0])} {typed(runs[1])} --change "…"')
     else:
         out.print("Change one thing at a time: make both runs with everything else the same.")
 
@@ -46,6 +51,16 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
     """Both rates, the paired statistics, the noise rule and the verdict."""
     out = console()
     verdict = comparison.verdict
+    if comparison.reasons:
+        out.print(
+            "NOT A COMPARISON: more than one declared thing differs, so the numbers below are due to none of these:"
+        )
+        rows = table("what differs", "what that makes of the change")
+        for reason in comparison.reasons:
+            rows.add_row(*reason)
+        out.print(rows)
+    for line in comparison.caveats:
+        out.print(f"NOT VERIFIED, {line}")
     out.print(f"declared change: {visible(comparison.declared or 'none declared')}")
     out.print(f"loop and knob:   {comparison.knob}\n")
     rows = table("", ">passes", ">rate", ">95 % interval")
@@ -68,12 +83,15 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
 def main() -> int:
     settings = parse("course.compare", "Compare two runs, or refuse to.", Settings)
     runs = settings.before, settings.after
-    outcome = compare_runs(runs, (verify(settings.before).wrong, verify(settings.after).wrong))
+    checked = verify(settings.before), verify(settings.after)
+    if settings.change is not None:
+        declare_afterwards(runs[1].resolve().parent, load_manifest(runs[0]), load_manifest(runs[1]), settings.change)
+    outcome = compare_runs(runs, checked, settings.anyway)
     if isinstance(outcome, NotComparable):
         print_refusal(outcome, runs)
         return FOUND
     print_comparison(outcome, runs)
-    return DONE
+    return FOUND if outcome.reasons else DONE
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 from course.core.command_line import DONE, FOUND, option, parse, run_command
 from course.core.comparison import Comparison, NotComparable, compare_runs
-from course.core.display import console, p_value, percent, typed
+from course.core.display import console, p_value, percent
 from course.core.experiment import looks_line
 from course.core.files import InputError, write_whole
 from course.core.manifest import is_run
@@ -43,7 +43,7 @@ class Settings:
 def page(runs: Sequence[RunView]) -> tuple[str, bool]:
     """The page of one run or two, and whether all is well: every run verifies, and two runs can be compared."""
     first, last = runs[0], runs[-1]
-    outcome = compare_runs((first.path, last.path), (first.wrong, last.wrong)) if len(runs) == 2 else None
+    outcome = compare_runs((first.path, last.path), (first.checked, last.checked)) if len(runs) == 2 else None
     comparison = outcome if isinstance(outcome, Comparison) else None
     refusal = outcome if isinstance(outcome, NotComparable) else None
     damaged = any(run.wrong for run in runs)
@@ -86,8 +86,9 @@ def what_is_said(run: RunView, outcome: Comparison | NotComparable | None) -> tu
         return outcome.sentence[0].upper() + outcome.sentence[1:], [press]
     hint = "Change one thing at a time: make both runs with everything else the same. Or look at each by itself."
     if outcome.undeclared:
-        again = f'python -m course.eval … --parent {typed(run.path)} --change "…"'
-        hint = f"Make the second run again, and say what you changed: {again}"
+        hint = (
+            'If it is the one thing that you changed, say so: python -m course.compare with both runs and --change "…"'
+        )
     return "Refused: these two runs cannot be compared. Each reason is named below.", [hint]
 
 

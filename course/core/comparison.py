@@ -1,20 +1,21 @@
 """The locked room's reasoning: may two runs be compared, and what does the comparison say?
 
-    outcome = compare_runs((run_a, run_b), (findings_a, findings_b))      a NotComparable or a Comparison
+    outcome = compare_runs((run_a, run_b), (verify(run_a), verify(run_b)))      a NotComparable or a Comparison
 
 `compare` prints the outcome and `report` draws it. Two runs share a room if everything but one declared thing was the
 same when they were measured. Whatever else differs is named, with what it makes of the change.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from course.core import stats
+from course.core.declarations import declared_afterwards
 from course.core.display import p_value
 from course.core.manifest import RESULTS, Manifest, PolicyRecord, SelectionRecord, load_manifest
 from course.core.runs import load_results
 from course.core.scoring import counts_by_example
+from course.core.verification import Verification
 
 ENVIRONMENT, INSTRUMENT = "a new environment", "a new instrument"
 UNDECLARED = "an undeclared change"
@@ -22,6 +23,9 @@ ASKED_OTHERWISE = "sampling: the same policy, asked in another way"
 ASKED_MORE_OFTEN = "sampling: the same policy, asked more or less often"
 SELECTION = "Loop B, selection: the same policy, another choice among its samples"
 SAMPLED_AGAIN = "Loop A, measurement: the same policy sampled again"
+MEASURED_TWICE = "Loop A, measurement: the same completions measured twice"
+LEARNED = "Loop C, learning: a policy that was learned from the first one, asked in the same way"
+ANOTHER_POLICY = "another policy: what changed between the two is not known here"
 SELECTING = (("the rule pick_best", "rule"), ("samples to choose from", "n"), ("the selecting rubric", "select_with"))
 
 Condition = tuple[str, object, str]  # name, value, what a difference makes of the change
@@ -47,6 +51,8 @@ class Comparison:
     verdict: stats.Paired
     knob: str
     declared: str | None
+    caveats: list[str] = field(default_factory=list)  # what verifying the two runs could not check
+    reasons: list[Reason] = field(default_factory=list)  # why the room is not locked, where an answer was forced
 
     @property
     def ties(self) -> int:
@@ -60,6 +66,8 @@ class Comparison:
     def sentence(self) -> str:
         """The verdict in one plain sentence."""
         verdict = self.verdict
+        if self.reasons:
+            return "none. What differs between the two runs can be attributed to none of the things named above."
         points, p = f"{100 * abs(verdict.difference):.1f} points", f"p = {p_value(verdict.p)}"
         if verdict.p >= stats.SIGNIFICANT:
             return f"no difference that luck does not explain ({points}, {p})."
@@ -71,49 +79,62 @@ class Comparison:
         return f"the second run is {word} by {points}, more than luck explains ({p}). {turned}."
 
 
-def compare_runs(runs: tuple[Path, Path], findings: tuple[Sequence[str], Sequence[str]]) -> NotComparable | Comparison:
+def compare_runs(
+    runs: tuple[Path, Path], checked: tuple[Verification, Verification], anyway: bool = False
+) -> NotComparable | Comparison:
     """Compare two runs, the one before and the one after, or say why they cannot be compared.
 
-    `findings` is what is wrong with each of them (`verification.verify`); a run with findings is not read.
-    Raises InputError if a folder is no run.
+    A run that does not verify is not read. `anyway` answers in a room that is not locked too, if both runs have met
+    the same examples. Raises InputError if a folder is no run.
     """
     reasons = []
-    for run, wrong in zip(runs, findings, strict=True):
-        if wrong:
-            reasons.append((f"{run}: {wrong[0]}", "a run that does not verify"))
+    for run, found in zip(runs, checked, strict=True):
+        if found.wrong:
+            reasons.append((f"{run}: {found.wrong[0]}", "a run that does not verify"))
         elif not load_manifest(run).has_results:
             reasons.append((f"{run}: it holds no {RESULTS}", "a run that measured no completions"))
     if reasons:
         return NotComparable(reasons)
     before, after = (load_manifest(run) for run in runs)
-    reasons = reasons_against(before, after)
-    if reasons:
-        return NotComparable(reasons)
     counts = [counts_by_example((result.id, result.passed) for result in load_results(run)) for run in runs]
+    declared = declaration(runs, before, after)
+    reasons = reasons_against(before, after, declared is not None)
     unpaired = sorted(counts[0].keys() ^ counts[1].keys())
     if unpaired:
-        return NotComparable([(f"examples: {len(unpaired)} are in one run only, {unpaired[0]!r} first", ENVIRONMENT)])
-    declared = after.change.declared if after.change and declares(after, before) else None
-    return Comparison(stats.paired(*counts), knob_of(before, after), declared)
+        reasons.append((f"examples: {len(unpaired)} are in one run only, {unpaired[0]!r} first", ENVIRONMENT))
+    if unpaired or (reasons and not anyway):
+        return NotComparable(reasons)
+    knob = knob_of(before, after)
+    if knob == MEASURED_TWICE and counts[0] != counts[1] and not reasons:
+        return NotComparable([("the rewards: the same completions by the same scorer", "impossible: one is forged")])
+    caveats = [f"{run.name}: {why}" for run, found in zip(runs, checked, strict=True) for why in found.unchecked]
+    return Comparison(stats.paired(*counts), knob, declared, caveats, reasons)
+
+
+def declaration(runs: tuple[Path, Path], before: Manifest, after: Manifest) -> str | None:
+    """What was declared of the change from one run to the other, when the second was made or afterwards."""
+    if after.change is not None and declares(after, before):
+        return after.change.declared
+    return declared_afterwards(runs[1].resolve().parent, before, after)
 
 
 def room_of(run: Manifest) -> list[Condition]:
     """What must be the same in both runs."""
     assert run.dataset is not None, "load_manifest refuses results of no data set"
-    policy = run.policy or PolicyRecord()
     return [
         ("dataset", run.dataset.sha256, ENVIRONMENT),
         ("split", run.dataset.split, ENVIRONMENT),
         ("prompts", run.prompts_sha256, ENVIRONMENT),
-        ("tokenizer", policy.tokenizer_sha256, f"another way from tokens to text: {ENVIRONMENT}"),
         ("scorer spec", run.scorer.spec_version, INSTRUMENT),
         ("scorer source", run.scorer.sha256, INSTRUMENT),
+        ("golden cases", run.golden and run.golden.sha256, INSTRUMENT),
+        ("core", run.core.sha256, INSTRUMENT),
         ("seal of the core", run.core.sealed, "an instrument that nobody vouches for"),
     ]
 
 
 def knobs_of(run: Manifest, how_selected: bool) -> list[Condition]:
-    """What may differ, if it is the only thing and is declared.
+    """What may differ, if it is the only thing and is declared. A policy is its weights and its tokenizer.
 
     To select at all, or not to, is one knob; how to select are three.
     """
@@ -121,11 +142,12 @@ def knobs_of(run: Manifest, how_selected: bool) -> list[Condition]:
     asked = [
         (name, getattr(sampling, name, None), ASKED_OTHERWISE) for name in ("temperature", "top_p", "max_new_tokens")
     ]
+    samples = getattr(sampling, "samples_per_prompt", run.settings.get("samples"))
     selected = [(name, getattr(selection, field, None), SELECTION) for name, field in SELECTING]
     return [
-        ("policy", policy.sha256, "Loop C, learning: another policy, asked in the same way"),
+        ("policy", (policy.sha256, policy.tokenizer_sha256), ANOTHER_POLICY),
         *asked,
-        ("samples per prompt", getattr(sampling, "samples_per_prompt", None), ASKED_MORE_OFTEN),
+        ("samples per prompt", samples, ASKED_MORE_OFTEN),
         *(selected if how_selected else [("selection", selection, SELECTION)]),
     ]
 
@@ -145,7 +167,7 @@ def knobs_turned(before: Manifest, after: Manifest) -> dict[str, Reason]:
     return differences(knobs_of(before, both_select), knobs_of(after, both_select))
 
 
-def reasons_against(before: Manifest, after: Manifest) -> list[Reason]:
+def reasons_against(before: Manifest, after: Manifest, declared: bool) -> list[Reason]:
     """Why two runs cannot be compared; empty if they can be."""
     knobs = knobs_turned(before, after)
     reasons = list(differences(room_of(before), room_of(after)).values())
@@ -154,12 +176,12 @@ def reasons_against(before: Manifest, after: Manifest) -> list[Reason]:
     elif len(knobs) > 1:
         reasons.extend((what, "two knobs at once") for what, _ in knobs.values())
     # Without a sidecar only the declaration says what was changed, so other completions count as a change.
-    changed = bool(knobs) or (before.sampling is None and before.completions != after.completions)
-    if reasons or not changed or declares(after, before):
+    changed = bool(knobs) or (before.sampling is None and not same_completions(before, after))
+    if reasons or not changed or declared:
         return reasons
     if declares(before, after):
         return [("the order: the first run declares a change since the second", "swap the two runs")]
-    return [(f"{next(iter(knobs), 'the completions')} changed, and the second run does not declare it", UNDECLARED)]
+    return [(f"{next(iter(knobs), 'the completions')} changed, and nobody declared it", UNDECLARED)]
 
 
 def declares(after: Manifest, before: Manifest) -> bool:
@@ -167,20 +189,34 @@ def declares(after: Manifest, before: Manifest) -> bool:
     return after.change is not None and after.change.parent_seal == before.seal
 
 
+def same_completions(before: Manifest, after: Manifest) -> bool:
+    """Were the same bytes measured, under whatever name?"""
+    hashes = [run.completions.sha256 for run in (before, after) if run.completions]
+    return len(hashes) == 2 and hashes[0] == hashes[1]
+
+
 def short(value: object) -> str:
-    """A value for people: hashes by their first eight digits, a selection in words."""
+    """A value for people: hashes by their first eight digits, a selection in words, a policy with its tokenizer."""
     if isinstance(value, SelectionRecord):
         return f"best of {value.n} by {value.select_with} (rule {value.rule[:8]})"
+    if isinstance(value, tuple):
+        return " with tokenizer ".join(map(short, value))
     text = "unknown" if value is None else str(value)
     return text[:8] if len(text) == 64 else text
 
 
 def knob_of(before: Manifest, after: Manifest) -> str:
-    """The loop and the knob that the change between two comparable runs belongs to."""
-    for _, meaning in knobs_turned(before, after).values():
+    """The loop and the knob that the change between two comparable runs belongs to.
+
+    Loop C is claimed only where the second run's sidecar says that its policy was learned from the first one's.
+    """
+    for name, (_, meaning) in knobs_turned(before, after).items():
+        old, new = before.policy, after.policy
+        if name == "policy" and old and new and new.start is not None and new.start == old.sha256:
+            return LEARNED
         return meaning
-    if before.completions and after.completions and before.completions.sha256 == after.completions.sha256:
-        return "Loop A, measurement: the same completions measured twice"
+    if same_completions(before, after):
+        return MEASURED_TWICE
     if before.sampling is None:
         return "unknown: no sidecar says how the completions were made, so the declaration is all there is"
     return SAMPLED_AGAIN

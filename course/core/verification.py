@@ -92,7 +92,9 @@ def manifest_by_itself(manifest: Manifest, found: Verification) -> dict[str, Any
         expected["core"] = core
     else:
         found.claimed.append(f"core (another than this one, {core.sha256[:8]})")
-    if manifest.golden and manifest.golden.sha256 == golden.sha256:
+    if manifest.golden is None:
+        found.wrong.append(f"{MANIFEST}, golden: no run is written without its golden gate")
+    elif manifest.golden.sha256 == golden.sha256:
         yours = manifest.golden.yours - golden.yours  # the student's suite may have grown since
         expected["golden"] = msgspec.structs.replace(golden, yours=manifest.golden.yours, cases=golden.cases + yours)
         found.claimed.append("how many golden cases were the student's")
@@ -207,7 +209,7 @@ def made_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], foun
         return Again(iter(made.results), lambda: common | made.record(), made.summary, made.files(), split)
     common |= {"experiment": None, "loop": "A", "knob": "measurement", "selection": None}
     measured = Measurement(originals["dataset"], originals["completions"], manifest.settings.get("samples"))
-    golden = {name: value for name, value in msgspec.to_builtins(manifest.golden).items() if name != "sha256"}
+    golden = {name: value for name, value in msgspec.to_builtins(manifest.golden or {}).items() if name != "sha256"}
     return Again(
         iter(measured),
         lambda: common | measured.record(),

@@ -1,0 +1,45 @@
+"""Changes that were declared after both runs were made: `declared_afterwards.jsonl`, beside the runs.
+
+A run is sealed, so it cannot take a declaration in later. The file is a claim, and says when it was made.
+"""
+
+import datetime
+from pathlib import Path
+
+import msgspec
+
+from course.core.files import InputError, JsonLines, to_json_lines, write_whole
+from course.core.manifest import Manifest
+
+NAME = "declared_afterwards.jsonl"
+
+
+class Declaration(msgspec.Struct, forbid_unknown_fields=True):
+    """What was changed between two runs, each known by its seal."""
+
+    time: str
+    before: str
+    after: str
+    change: str
+
+
+def declared_afterwards(folder: Path, before: Manifest, after: Manifest) -> str | None:
+    """The last declaration of the change from one run to another; None if there is none. Raises InputError."""
+    pair = before.seal, after.seal
+    found = [row for row in declarations(folder) if (row.before, row.after) == pair]
+    return f"{found[-1].change} (declared afterwards, {found[-1].time})" if found else None
+
+
+def declarations(folder: Path) -> list[Declaration]:
+    """All declarations of a runs folder. Raises InputError."""
+    path = folder / NAME
+    return [row for _, row in JsonLines(path, Declaration)] if path.exists() else []
+
+
+def declare_afterwards(folder: Path, before: Manifest, after: Manifest, change: str) -> None:
+    """Add a declaration. Raises InputError."""
+    if not change.strip():
+        raise InputError("--change", "what was changed?")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    rows = [*declarations(folder), Declaration(now, before.seal, after.seal, change)]
+    write_whole(folder / NAME, to_json_lines(rows))
