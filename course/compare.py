@@ -18,6 +18,7 @@ from course.core.command_line import DONE, FOUND, option, parse, run_command
 from course.core.comparison import Comparison, NotComparable, compare_runs
 from course.core.declarations import declare_afterwards
 from course.core.display import console, p_value, percent, table, typed, visible
+from course.core.files import InputError
 from course.core.manifest import load_manifest
 from course.core.verification import verify
 
@@ -30,6 +31,10 @@ class Settings:
     after: Path = option(help="the run after it", metavar="RUN_B", positional=True)
     change: str | None = option(None, "declare now what was changed; kept beside the runs")
     anyway: bool = option(False, "answer, and say that it is no comparison (exit code 1)")
+
+    def check(self) -> None:
+        if self.change is not None and not self.change.strip():
+            raise InputError("--change", "what was changed?")
 
 
 def print_refusal(refusal: NotComparable, runs: Runs) -> None:
@@ -52,9 +57,7 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
     out = console()
     verdict = comparison.verdict
     if comparison.reasons:
-        out.print(
-            "NOT A COMPARISON: more than one declared thing differs, so the numbers below are due to none of these:"
-        )
+        out.print("NOT A COMPARISON: these differ too, and the difference below can be attributed to none of them.")
         rows = table("what differs", "what that makes of the change")
         for reason in comparison.reasons:
             rows.add_row(*reason)
@@ -84,12 +87,12 @@ def main() -> int:
     settings = parse("course.compare", "Compare two runs, or refuse to.", Settings)
     runs = settings.before, settings.after
     checked = verify(settings.before), verify(settings.after)
-    if settings.change is not None:
-        declare_afterwards(runs[1].resolve().parent, load_manifest(runs[0]), load_manifest(runs[1]), settings.change)
-    outcome = compare_runs(runs, checked, settings.anyway)
+    outcome = compare_runs(runs, checked, settings.change, settings.anyway)
     if isinstance(outcome, NotComparable):
         print_refusal(outcome, runs)
         return FOUND
+    if settings.change is not None:
+        declare_afterwards(runs[1].resolve().parent, load_manifest(runs[0]), load_manifest(runs[1]), settings.change)
     print_comparison(outcome, runs)
     return FOUND if outcome.reasons else DONE
 

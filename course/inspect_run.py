@@ -18,8 +18,8 @@ from rich.console import Console
 
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, percent, table, typed, unusual_characters, visible
-from course.core.files import InputError, read_json
-from course.core.manifest import RESULTS, SUMMARY, Manifest, load_manifest
+from course.core.files import InputError, read_json, sha256_file
+from course.core.manifest import RESULTS, SUMMARY, Manifest, has_whole_seal, load_manifest
 from course.core.paths import RUNS
 from course.core.runs import Result, damage, list_runs, load_results
 from course.core.scoring import REASONS
@@ -94,11 +94,13 @@ def by_reward(numbered: Numbered) -> tuple[float, int]:
 def print_result(out: Console, result: Result) -> None:
     """One result as a block."""
     code = result.code or ("passed" if result.passed else "no code")
-    missing = "(nothing: the completion is missing)"
+    missing = f"(nothing: {result.error or 'no completion came'})"
     out.print(f"{visible(result.id)}, sample {result.sample}: reward {result.reward:g}, {code}")
     out.print(f"  prompt      {visible(result.prompt)}")
     out.print(f"  expected    Final: {result.expected_answer}")
     out.print(f"  completion  {missing if result.completion is None else visible(result.completion)}")
+    if result.finish_reason:
+        out.print(f"  finished    {visible(result.finish_reason)}")
     out.print(f"  why         {why(result)}\n")
 
 
@@ -123,7 +125,10 @@ def print_runs(runs_dir: Path) -> None:
     refused = []
     for run in runs:
         try:
-            cells = cells_of(load_manifest(run), read_json(run / SUMMARY, Rate))
+            manifest = load_manifest(run)
+            cells = cells_of(manifest, read_json(run / SUMMARY, Rate))
+            if not has_whole_seal(run) or sha256_file(run / SUMMARY) != manifest.files.get(SUMMARY):
+                cells[-1] += " (DAMAGED)"
         except InputError as error:
             cells = ["?", "unreadable"]
             refused.append(error)
@@ -131,6 +136,7 @@ def print_runs(runs_dir: Path) -> None:
     out.print(rows)
     for reason in refused:
         out.print(f"unreadable: {reason}; python -m course.report shows what is left of it")
+    out.print("The rates are what the runs say. python -m course.verify_run --run RUN derives one again.")
     measured = [run for run in runs if (run / RESULTS).is_file()]
     if measured:
         out.print(f"Next: python -m course.inspect_run --run {typed(measured[-1])} --only-fails --top-k 5")

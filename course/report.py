@@ -22,7 +22,7 @@ from course.core.files import InputError, write_whole
 from course.core.manifest import is_run
 from course.core.report.page import UNKNOWN_CODE, Table, flat, pictures_of, render, rows_of, tables_of
 from course.core.report.run_view import RunView, facts_of, side_by_side, view_run
-from course.core.scoring import REASONS
+from course.core.scoring import REASONS, lost_answers
 
 LISTED = 50  # findings of a verification that are listed
 WITHOUT_SCRIPT = 20  # failures that are shown where no script runs
@@ -86,9 +86,7 @@ def what_is_said(run: RunView, outcome: Comparison | NotComparable | None) -> tu
         return outcome.sentence[0].upper() + outcome.sentence[1:], [press]
     hint = "Change one thing at a time: make both runs with everything else the same. Or look at each by itself."
     if outcome.undeclared:
-        hint = (
-            'If it is the one thing that you changed, say so: python -m course.compare with both runs and --change "…"'
-        )
+        hint = 'If it is the one thing that you changed, say so: python -m course.compare, with --change "…"'
     return "Refused: these two runs cannot be compared. Each reason is named below.", [hint]
 
 
@@ -127,6 +125,7 @@ def what_to_look_at(run: RunView) -> list[str]:
         hints.append("pass@1 is the policy. pass@k is what the best of k samples reaches if the choice is perfect.")
     if run.loop == "B":
         hints.append("These completions were chosen. The policy that wrote them has not changed.")
+    hints.extend(lost_answers(run.rates))
     if run.manifest and run.manifest.sampling is None:
         hints.append("No sidecar says how these completions were sampled. Can you find out?")
     looks = run.manifest.circumstances.earlier_looks_at_this_holdout if run.manifest else None

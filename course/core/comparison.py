@@ -80,12 +80,15 @@ class Comparison:
 
 
 def compare_runs(
-    runs: tuple[Path, Path], checked: tuple[Verification, Verification], anyway: bool = False
+    runs: tuple[Path, Path],
+    checked: tuple[Verification, Verification],
+    change: str | None = None,
+    anyway: bool = False,
 ) -> NotComparable | Comparison:
     """Compare two runs, the one before and the one after, or say why they cannot be compared.
 
-    A run that does not verify is not read. `anyway` answers in a room that is not locked too, if both runs have met
-    the same examples. Raises InputError if a folder is no run.
+    A run that does not verify is not read. `change` declares now what was changed. `anyway` answers in a room that is
+    not locked too, if both runs have met the same examples. Raises InputError if a folder is no run.
     """
     reasons = []
     for run, found in zip(runs, checked, strict=True):
@@ -97,7 +100,7 @@ def compare_runs(
         return NotComparable(reasons)
     before, after = (load_manifest(run) for run in runs)
     counts = [counts_by_example((result.id, result.passed) for result in load_results(run)) for run in runs]
-    declared = declaration(runs, before, after)
+    declared = f"{change} (declared afterwards, now)" if change else declaration(runs, before, after)
     reasons = reasons_against(before, after, declared is not None)
     unpaired = sorted(counts[0].keys() ^ counts[1].keys())
     if unpaired:

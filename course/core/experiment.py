@@ -169,12 +169,14 @@ def circumstances_of(**known: Any) -> Circumstances:
 
 
 def describe_commit() -> dict[str, Any]:
-    """Commit of the checkout, and whether its tree was clean; both None outside of git."""
+    """Commit of the checkout, and whether its tree was clean; both None outside of a repository of its own."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=10).stdout
 
     try:
+        if Path(git("rev-parse", "--show-toplevel").strip()).resolve() != ROOT:
+            return {"commit": None, "tree_clean": None}  # a foreign repository that the checkout lies in
         changes = git("status", "--porcelain", "--untracked-files=no")
         return {"commit": git("rev-parse", "HEAD").strip(), "tree_clean": not changes}
     except (OSError, subprocess.SubprocessError):

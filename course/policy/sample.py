@@ -19,7 +19,9 @@ from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import Completion, Dataset, Sampling, Sidecar, load_dataset, sidecar_path
 from course.core.display import console, progress
 from course.core.files import InputError, sha256, sha256_file, to_json_lines, to_pretty_json, write_whole
+from course.core.manifest import is_run, load_manifest
 from course.core.paths import PI0
+from course.core.runs import damage
 from course.policy.core.sampling import MAX_NEW_TOKENS, checkpoint_sha256, load_checkpoint, sample_completions
 
 
@@ -50,6 +52,15 @@ def run(settings: Settings, dataset: Dataset) -> list[Completion]:
     return [Completion(key, text, number) for (key, _, number), text in zip(items, texts, strict=True)]
 
 
+def start_of(checkpoint: Path) -> str | None:
+    """The hash of the policy that a checkpoint was learned from, if the checkpoint lies in a whole run that says so."""
+    run = checkpoint.resolve().parent
+    if not is_run(run) or damage(run):
+        return None
+    policy = load_manifest(run).policy
+    return policy.start if policy and checkpoint.resolve().name in policy.checkpoints else None
+
+
 def main() -> int:
     settings = parse("course.policy.sample", "Sample completions from a policy.", Settings)
     dataset = load_dataset(settings.dataset)
@@ -64,6 +75,7 @@ def main() -> int:
         completions_sha256=sha256(data),
         command=" ".join(["python -m course.policy.sample", *sys.argv[1:]]),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        learned_from=start_of(settings.policy),
         versions={"torch": str(torch.__version__), "numpy": np.__version__},
     )
     write_whole(settings.out, data)

@@ -20,7 +20,7 @@ from course.core.display import console
 from course.core.figures import COLOURS, new_figure, png
 from course.core.files import JsonLines, write_whole
 from course.core.paths import DEV, GOODHART_CURVE, PACK, PI0
-from course.core.scoring import measure
+from course.core.measurement import Measurement
 from course.score import score
 
 FOLDER = Path(__file__).parent
@@ -168,7 +168,7 @@ def goodhart() -> bytes:
 def main() -> None:
     settings = parse("docs.diagrams.draw", "Draw the diagrams of the course.", Settings)
     dataset = load_dataset(DEV)
-    rewards = [result.reward for result in measure(dataset, CompletionsFile(PACK, dataset.examples))]
+    rewards = [result.reward for result in Measurement(DEV, PACK)]
     pictures = {
         "distribution_shift.png": distribution_shift(),
         "gain_knob.png": gain_knob(sum(rewards) / len(rewards)),

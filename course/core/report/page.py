@@ -10,7 +10,7 @@ import base64
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,10 @@ def is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def pictures_of(run: Path) -> list[tuple[Path, str]]:
-    """The pictures in a run's folder, each as a `data:` address; files that are no PNG are left out."""
+def pictures_of(run: Path, files: Container[str]) -> list[tuple[Path, str]]:
+    """The pictures among a run's own files, each as a `data:` address; what is no PNG, or was added, is left out."""
     pictures = []
-    for path in sorted(run.glob("*.png")):
+    for path in sorted(path for path in run.glob("*.png") if path.name in files):
         with contextlib.suppress(OSError):
             data = path.read_bytes()
             if data.startswith(PNG):

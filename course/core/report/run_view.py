@@ -17,7 +17,7 @@ from course.core.manifest import RESULTS, SUMMARY, Manifest, is_run, load_manife
 from course.core.report.page import spell
 from course.core.runs import Result, read_results
 from course.core.scoring import describe_sampling, summarise
-from course.core.verification import verify
+from course.core.verification import Verification, verify
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,15 @@ class RunView:
 
     path: Path
     manifest: Manifest | None  # None: refused, and `wrong` says why
-    wrong: list[str]
-    remarks: list[str]
+    checked: Verification
     results: list[Result]
     unreadable: int  # lines of the results that are no results
     rates: dict[str, Any]  # the statistics, remade from the results; empty if there are none
     summary: dict[str, Any]  # as it stands in the run; empty if it cannot be read
+
+    @property
+    def wrong(self) -> list[str]:
+        return self.checked.wrong
 
     @property
     def name(self) -> str:
@@ -48,17 +51,16 @@ def view_run(run: Path) -> RunView:
     try:
         manifest = load_manifest(run)
         checked = verify(run)
-        wrong, remarks = checked.wrong, checked.unchecked
     except InputError as error:
         if not is_run(run):
             raise
-        wrong, remarks = [str(error)], []
+        checked = Verification(wrong=[str(error)])
     with contextlib.suppress(InputError):  # verifying has said so
         summary = read_json(run / SUMMARY, dict[str, Any])
     if (run / RESULTS).is_file():
         lines = list(read_results(run))
     results = [line for line in lines if isinstance(line, Result)]
-    return RunView(run, manifest, wrong, remarks, results, len(lines) - len(results), summarise(results), summary)
+    return RunView(run, manifest, checked, results, len(lines) - len(results), summarise(results), summary)
 
 
 def facts_of(run: RunView) -> dict[str, str]:
