@@ -20,6 +20,7 @@ from course.core.experiment import PictureOptions, save_experiment
 from course.core.figures import COLOURS, new_figure, png
 from course.core.golden import golden_gate
 from course.core.manifest import SelectionRecord
+from course.core.measurement import Measurement
 from course.core.paths import DEV, PACK
 from course.core.scoring import SCORERS, STRICT
 from course.core.seal import region_sha256
@@ -50,7 +51,8 @@ def pick_best(samples: list[Sample]) -> Sample:
 def run(settings: Settings) -> Selection:
     """Score the pack, and let `pick_best` choose among the first n samples of every prompt. Raises InputError."""
     how = SelectionRecord(rule=region_sha256(Path(__file__)), n=settings.n or 0, select_with=settings.select_with)
-    return select(settings.dataset, settings.pack, lambda _, samples: pick_best(samples), how, settings.seed)
+    pack = Measurement(settings.dataset, settings.pack)
+    return select(pack, lambda _, samples: pick_best(samples), how, settings.seed)
 
 
 def draw(selection: Selection) -> bytes:

@@ -12,6 +12,7 @@ import scipy.stats
 
 from course.core.comparison import NotComparable, compare_runs
 from course.core.stats import paired
+from course.core.verification import Verification
 from course.datasets import load_dataset
 from tests.conftest import Command, write_rows
 
@@ -30,7 +31,13 @@ def measured(evaluate: Evaluate, room: Path, tmp_path: Path) -> Callable[..., Pa
     """Make a run in the room: which examples pass, how it was sampled, and what was declared."""
 
     def run(
-        passing: set[int], *words: object, name: str, policy: str | None = "a", samples: int = 1, **how: Any
+        passing: set[int],
+        *words: object,
+        name: str,
+        policy: str | None = "a",
+        learned_from: str | None = None,
+        samples: int = 1,
+        **how: Any,
     ) -> Path:
         rows = [
             {"id": f"x{n}", "completion": f"Final: {n + 1 if n in passing else -1}", "sample": s}
@@ -50,6 +57,7 @@ def measured(evaluate: Evaluate, room: Path, tmp_path: Path) -> Callable[..., Pa
             sidecar = {
                 "policy": policy,
                 "policy_sha256": hashlib.sha256(policy.encode()).hexdigest(),
+                "learned_from": learned_from and hashlib.sha256(learned_from.encode()).hexdigest(),
                 "tokenizer_sha256": tokenizer,
                 "sampling": {**sampling, **how},
                 "prompts_sha256": load_dataset(data).prompts_sha256,
@@ -69,7 +77,7 @@ def declared(parent: Path) -> tuple[str, ...]:
 
 def test_a_declared_change_of_policy_is_answered(command: Command, measured: Callable[..., Path]) -> None:
     before = measured(set(range(10)), name="before")
-    after = measured(set(range(5, 25)), *declared(before), name="after", policy="b")
+    after = measured(set(range(5, 25)), *declared(before), name="after", policy="b", learned_from="a")
     done = command("course.compare", before, after)
     assert done.code == 0
     assert "declared change: one thing" in done.out
@@ -168,12 +176,14 @@ def test_unknown_sampling_rests_on_the_declaration(command: Command, measured: C
     assert "the declaration is all there is" in done.out
 
 
-def test_another_tokenizer_is_another_environment(command: Command, measured: Callable[..., Path]) -> None:
+def test_a_tokenizer_is_part_of_the_policy(command: Command, measured: Callable[..., Path]) -> None:
     before = measured(set(range(10)), name="before")
-    after = measured(set(range(12)), name="after", tokenizer="u", seed=1)
+    after = measured(set(range(12)), *declared(before), name="after", policy="b", tokenizer="u")
     done = command("course.compare", before, after)
-    assert done.code == 1
-    assert "tokenizer: t before, u after" in done.out
+    assert done.code == 0
+    assert "another policy: what changed between the two is not known here" in done.out
+    done = command("course.compare", before, measured(set(range(12)), name="undeclared", policy="b", tokenizer="u"))
+    assert "policy changed" in done.out
 
 
 def test_runs_over_other_examples_are_refused(measured: Callable[..., Path]) -> None:
@@ -181,7 +191,7 @@ def test_runs_over_other_examples_are_refused(measured: Callable[..., Path]) -> 
     before, after = measured(set(range(10)), name="before"), measured(set(range(9)), name="again", seed=1)
     results = (after / "results.jsonl").read_bytes().splitlines(keepends=True)
     (after / "results.jsonl").write_bytes(b"".join(results[:-2]))
-    outcome = compare_runs((before, after), ([], []))
+    outcome = compare_runs((before, after), (Verification(), Verification()))
     assert isinstance(outcome, NotComparable)
     assert "2 are in one run only, 'x38' first" in outcome.reasons[0][0]
 

@@ -32,9 +32,11 @@ from course.core.datasets import CompletionsFile, load_dataset
 from course.core.files import InputError, sha256_file, to_pretty_json
 from course.core.golden import GoldenCase, GoldenReport
 from course.core.manifest import load_manifest, manifest_file
+from course.core.measurement import Measurement
 from course.core.paths import DEV, PACK
 from course.core.runs import load_results
 from course.core.scoring import summarise
+from course.core.selection import Sample, load_pack
 from course.core.verification import verify
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
@@ -81,7 +83,7 @@ def test_a_demo_writes_a_whole_run_with_the_same_bytes_each_time(name: str, comm
     if pictured:
         assert plot.read_bytes() == next(second.glob("*.png")).read_bytes()
         assert plot.read_bytes().startswith(b"\x89PNG")
-    assert verify(first) == ([], [])
+    assert not verify(first).wrong
     assert command("course.verify_run", "--run", first).code == 0
     listed = "math_dev.jsonl" if loop == "B" else str(manifest.experiment)
     assert listed in command("course.inspect_run", "--runs-dir", tmp_path).out
@@ -91,7 +93,7 @@ def test_a_demo_writes_a_whole_run_with_the_same_bytes_each_time(name: str, comm
     ("words", "reason"),
     [
         (("selection_demo", "--n", 9), "--n: between 1 and 8"),
-        (("selection_demo", "--n", 0), "--n: between 1 and 8"),
+        (("selection_demo", "--n", 0), "--n: at least 1"),
         (("selection_demo", "--select-with", "nice"), "--select-with: unknown: 'nice'; there are strict, anywhere"),
         (("selection_demo", "--pack", "data/rollouts/frozen_rollouts_dev.jsonl"), "a pack needs several samples"),
         (("selection_demo", "--pack", "nowhere"), "nowhere: No such file or directory"),
@@ -205,7 +207,7 @@ def test_the_same_pack_two_rules_one_comparison(command: Command, tmp_path: Path
 
 
 def test_a_rule_that_cheats_is_refused(monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path) -> None:
-    fake = selection_demo.Sample(0, "Final: 110", 1.0)
+    fake = Sample(0, "Final: 110", 1.0)
     monkeypatch.setattr(selection_demo, "pick_best", lambda samples: fake)
     done = command("course.selection_demo", "--runs-dir", tmp_path)
     assert done.code == 2
@@ -250,10 +252,9 @@ def test_the_label_is_in_the_readme(command: Command, tmp_path: Path) -> None:
 
 
 def test_a_pack_with_a_missing_example_is_refused(tmp_path: Path) -> None:
-    examples = load_dataset(DEV)
     path = write_rows(tmp_path / "pack.jsonl", [{"id": "dev-0001", "completion": "", "sample": n} for n in range(2)])
     with pytest.raises(InputError, match="no sample for example 'dev-0002'"):
-        selection_demo.load_pack(examples, CompletionsFile(path, examples.examples))
+        load_pack(Measurement(DEV, path))
 
 
 def test_a_pack_in_any_order_makes_a_run_that_verifies(command: Command, tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_a_pack_in_any_order_makes_a_run_that_verifies(command: Command, tmp_pat
     command("course.selection_demo", "--pack", tmp_path / "shuffled.jsonl", "--runs-dir", tmp_path / "runs")
     command("course.selection_demo", "--runs-dir", tmp_path / "runs")
     shuffled, in_order = tmp_path / "runs" / "run_001", tmp_path / "runs" / "run_002"
-    assert verify(shuffled) == ([], [])
+    assert not verify(shuffled).wrong
     assert (shuffled / "results.jsonl").read_bytes() == (in_order / "results.jsonl").read_bytes()
 
 
@@ -279,9 +280,9 @@ def test_a_run_that_lost_its_failures_is_found_out(command: Command, tmp_path: P
     manifest = load_manifest(run)
     forged = msgspec.structs.replace(manifest, files={name: sha256_file(run / name) for name in manifest.files})
     (run / "manifest.json").write_bytes(manifest_file(forged))
-    wrong, _ = verify(run)
-    assert wrong
-    assert all("nothing was chosen for" in line for line in wrong)
+    wrong = verify(run).wrong
+    assert "results.jsonl: it holds fewer rows than the originals give" in wrong
+    assert any(line.startswith("summary.json, pass_rate: it says 1.0") for line in wrong)
     command("course.selection_demo", "--runs-dir", tmp_path)
     assert command("course.compare", run, tmp_path / "run_002").code == 1
 

@@ -141,8 +141,8 @@ def test_the_holdout_remembers_each_look(command: Command, completions: Path, tm
 GOOD = '{"id": "x0", "completion": "Final: 1"}\n'
 BAD_COMPLETIONS: dict[str, tuple[str | bytes, int | None, str]] = {
     "malformed JSON": (GOOD + '{"id": "x1", "completion": "Final: 1"\n', 2, "malformed JSON"),
-    "wrong type": ('{"id": "x0", "completion": 1}', 1, "Expected `str`, got `int`"),
-    "null": ('{"id": "x0", "completion": null}', 1, "Expected `str`, got `null`"),
+    "wrong type": ('{"id": "x0", "completion": 1}', 1, "Expected `str | null`, got `int`"),
+    "completion and error": ('{"id": "x0", "completion": "", "error": "503"}', 1, "which of them counts?"),
     "missing field": ('{"id": "x0"}', 1, "missing required field `completion`"),
     "unknown field": ('{"id": "x0", "completion": "", "reward": 1}', 1, "unknown field `reward`"),
     "duplicate id": (GOOD + GOOD, 2, "duplicate id 'x0', sample 0"),

@@ -49,7 +49,7 @@ def made(command: Command, few_sets: tuple[object, ...], tmp_path: Path, *words:
     done = command(f"course.policy.{module}", *rest, *few_sets, "--runs-dir", tmp_path / "runs")
     assert done.code == 0, done.err
     run = sorted((tmp_path / "runs").glob("run_*"))[-1]
-    assert verify(run) == ([], [])
+    assert not verify(run).wrong
     kept = tmp_path / "runs" / ".reinforce"
     assert not kept.exists() or not list(kept.iterdir()), "the run is written, so nothing is kept to go on from"
     return run, done.out

@@ -54,7 +54,7 @@ def test_a_missing_completion_is_shown_as_missing(command: Command, evaluate: Ev
     run = evaluate(said=write_rows(tmp_path / "one.jsonl", [{"id": "x2", "completion": "Final: 3"}]))
     out = command("course.inspect_run", "--run", run, "--code", "missing_completion").out
     assert ids(out) == ["x0", "x1", "x3"]
-    assert "(nothing: the completion is missing)" in out
+    assert "(nothing: no completion came)" in out
 
 
 def test_the_list_of_runs(command: Command, evaluate: Evaluate, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_it_learns_is_resumed_to_the_same_bytes_and_its_checkpoint_is_everybodys
     summary = json.loads((whole / "summary.json").read_text())
     assert summary["last"]["strict"] > summary["first"]["strict"] + 0.15
     assert summary["holdout"]["strict"] > summary["first"]["strict"] + 0.1
-    assert verify(whole) == ([], [])
+    assert not verify(whole).wrong
     assert list((runs / ".reinforce").iterdir()) == [], "the run is written, so nothing is kept to resume from"
     assert "this runs folder knows: 0." in done.out
 

@@ -18,7 +18,7 @@ Evaluate = Callable[..., Path]
 
 def test_a_fresh_run_verifies(command: Command, evaluate: Evaluate) -> None:
     run = evaluate(data=DEV, said=ROLLOUTS)
-    assert verify(run) == ([], [])
+    assert not verify(run).wrong
     done = command("course.verify_run", "--run", run)
     assert done.code == 0
     assert "verified" in done.out
@@ -72,13 +72,13 @@ def edit_line(run: Path, number: int, **fields: Any) -> None:
     ("fields", "finding"),
     [
         ({"reward": 1.0}, "line 2: x1, sample 0: the reward stored is 1, the scorer gives 0"),
-        ({"completion": "Final: 2"}, "line 2: x1, sample 0: the reward stored is 0, the scorer gives 1"),
-        ({"expected_answer": 7}, "line 2: x1, sample 0: the reward stored is 0, the scorer gives 1"),
-        ({"expected_answer": 10**18}, "line 2: x1, sample 0: today's scorer raises expected_answer must be an integer"),
+        ({"completion": "Final: 2"}, "line 2: x1, sample 0: the completion is not that of the originals"),
+        ({"expected_answer": 7}, "line 2: x1, sample 0: the expected_answer is not that of the originals"),
+        ({"expected_answer": 10**18}, "line 2: x1, sample 0: the expected_answer is not that of the originals"),
         ({"details": {"code": None}}, "line 2: x1, sample 0: the details stored are not what the scorer gives"),
-        ({"prompt": "Compute 2+2."}, "line 2: the prompt is not that of said.jsonl"),
-        ({"id": "x0"}, "line 2: the id is not that of said.jsonl"),
-        ({"sample": 9}, "line 2: the sample is not that of said.jsonl"),
+        ({"prompt": "Compute 2+2."}, "line 2: x1, sample 0: the prompt is not that of the originals"),
+        ({"id": "x0"}, "line 2: x0, sample 0: the id is not that of the originals"),
+        ({"sample": 9}, "line 2: x1, sample 9: the sample is not that of the originals"),
     ],
 )
 @pytest.mark.parametrize("forged", [False, True], ids=["edited", "edited, and all hashes made to fit"])
@@ -100,17 +100,17 @@ def test_an_edited_summary_is_named_to_the_field(evaluate: Evaluate) -> None:
     run = evaluate()
     summary = json.loads((run / "summary.json").read_text())
     (run / "summary.json").write_text(json.dumps({**summary, "pass_rate": 0.99}))
-    wrong, _ = verify(run)
+    wrong = verify(run).wrong
     assert wrong == [
         "summary.json: changed since the run was sealed",
-        "summary.json, pass_rate: it says 0.99, the results give 0.25",
+        "summary.json, pass_rate: it says 0.99, the originals give 0.25",
     ]
 
 
 def test_a_summary_that_is_no_object_is_a_finding_and_no_traceback(command: Command, evaluate: Evaluate) -> None:
     run = evaluate()
     (run / "summary.json").write_text("[]", encoding="utf-8")
-    differences, _ = verify(run)
+    differences = verify(run).wrong
     assert differences[0] == "summary.json: changed since the run was sealed"
     assert "Expected `object`, got `array`" in differences[-1]
     assert command("course.verify_run", "--run", run).code == 1
@@ -122,7 +122,7 @@ def test_rows_taken_away_added_and_moved(evaluate: Evaluate) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     for changed in (lines[:-1], [*lines, lines[0]], lines[::-1]):
         path.write_bytes(b"".join(changed))
-        wrong, _ = verify(run)
+        wrong = verify(run).wrong
         assert "results.jsonl: every line is whole, so lines were added, removed or moved" in wrong
 
 
@@ -143,42 +143,44 @@ def test_a_scorer_that_raises_accuses_no_run_of_lacking_anything(
         raise KeyError(1)
 
     monkeypatch.setattr("course.core.scoring.score", broken)
-    wrong, _ = verify(run)
-    assert len(wrong) == 4
-    assert all("today's scorer raises" in line for line in wrong)
+    found = verify(run)
+    assert found.wrong == []
+    assert found.unchecked == ["today's core raises KeyError(1)"]
 
 
 def test_a_missing_file_is_named(evaluate: Evaluate) -> None:
     run = evaluate()
     (run / "summary.json").unlink()
-    assert verify(run)[0] == ["summary.json: missing"]
+    assert verify(run).wrong == ["summary.json: missing"]
     run = evaluate()
     (run / "results.jsonl").unlink()
-    assert verify(run)[0] == ["results.jsonl: missing"]
+    assert verify(run).wrong == ["results.jsonl: missing"]
 
 
-def test_a_run_may_be_moved_and_annotated(evaluate: Evaluate, tmp_path: Path) -> None:
+def test_a_run_may_be_moved_and_looked_at_in_a_file_manager(evaluate: Evaluate, tmp_path: Path) -> None:
     run = evaluate().rename(tmp_path / "elsewhere")
-    (run / "my_notes.md").write_text("what I saw")
-    assert verify(run) == ([], [])
+    (run / ".DS_Store").write_bytes(b"")
+    assert verify(run).verified
 
 
 def test_what_cannot_be_checked_is_said(evaluate: Evaluate, completions: Path) -> None:
     run = evaluate()
     completions.write_text('{"id": "x0", "completion": ""}\n')
-    wrong, remarks = verify(run)
+    found = verify(run)
+    wrong, remarks = found.wrong, found.unchecked
     assert wrong == []
     assert "has changed since" in remarks[0]
     completions.unlink()
-    assert "is not found from here" in verify(run)[1][0]
+    assert "is not found from here" in verify(run).unchecked[0]
 
 
 def test_another_scorer_is_not_taken_for_tampering(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
     run = evaluate()
     monkeypatch.setattr("course.score.SPEC_VERSION", "2")
-    wrong, remarks = verify(run)
+    found = verify(run)
+    wrong, remarks = found.wrong, found.unchecked
     assert wrong == []
-    assert "the scorer has changed" in remarks[0]
+    assert "the scorer is not the one that made this run" in remarks[0]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', '{"format": 2, "files": {}}', '{"a": 1, "a": 2}'])
@@ -199,6 +201,6 @@ def test_a_run_with_nothing_but_a_sealed_manifest(command: Command, evaluate: Ev
     manifest = json.loads((evaluate() / "manifest.json").read_text(encoding="utf-8"))
     del manifest["seal"]
     (tmp_path / "manifest.json").write_bytes(sealed_bytes({**manifest, "files": {}}))
-    assert command("course.verify_run", "--run", tmp_path).code == 0
+    assert "results.jsonl: missing" in command("course.verify_run", "--run", tmp_path).out
     (tmp_path / "manifest.json").write_bytes(sealed_bytes({"format": 1, "files": {}}))
     assert command("course.verify_run", "--run", tmp_path).code == 2, "it says neither loop nor scorer"

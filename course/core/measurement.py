@@ -24,11 +24,11 @@ class Measurement:
     example without any answer lacks one. Raises InputError for whatever cannot be read or does not belong together.
     """
 
-    def __init__(self, dataset: Path, completions: Path, samples: int | None = None) -> None:
+    def __init__(self, dataset: Path, completions: Path, samples: int | None = None, with_sidecar: bool = True) -> None:
         self.paths = {"dataset": dataset, "completions": completions}
         self.dataset = load_dataset(dataset)
         self.completions = CompletionsFile(completions, self.dataset.examples)
-        self.sidecar = load_sidecar(completions)
+        self.sidecar = load_sidecar(completions) if with_sidecar else None
         self.samples = samples
         self.asked = self.sidecar.sampling.samples_per_prompt if self.sidecar else samples
         if samples not in (None, self.asked):

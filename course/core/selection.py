@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,12 +71,11 @@ class Selection:
         }
 
 
-def select(dataset: Path, pack: Path, rule: Rule, how: SelectionRecord, seed: int) -> Selection:
+def select(measurement: Measurement, rule: Rule, how: SelectionRecord, seed: int) -> Selection:
     """Score the pack, and let the rule choose among the first `how.n` samples of every prompt (0: all of the pack).
 
     Raises InputError.
     """
-    measurement = Measurement(dataset, pack)
     samples = load_pack(measurement)
     largest = min(map(len, samples.values()))
     n = how.n or largest

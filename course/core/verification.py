@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from course.core.datasets import Example
+from course.core.datasets import Example, sidecar_path
 from course.core.files import InputError, read_bytes, read_json, sha256, sha256_file, to_pretty_json
 from course.core.golden import check_golden
 from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, load_manifest
@@ -57,9 +57,10 @@ def verify(run: Path, dataset: Path | None = None, completions: Path | None = No
     """
     manifest = load_manifest(run)
     found = Verification(wrong=damage(run))
-    found.wrong.extend(unlike(manifest, manifest_by_itself(manifest, found), "today's core"))
-    if SUMMARY not in manifest.files:
-        found.wrong.append(f"{SUMMARY}: missing")
+    found.wrong.extend(unlike(manifest, manifest_by_itself(manifest, found), "this checkout's core and cases"))
+    measured = manifest.experiment in (None, EXPERIMENT)
+    needed = [SUMMARY, *([RESULTS] if measured else [])]
+    found.wrong.extend(f"{name}: missing" for name in needed if name not in manifest.files)
     if not manifest.has_results:
         found.claimed.append("everything but the hashes: a run without completions is made again by its own command")
         return found
@@ -79,6 +80,8 @@ def verify(run: Path, dataset: Path | None = None, completions: Path | None = No
             found.wrong.extend(unlike_the_originals(run, manifest, originals, same_scorer, found))
     except InputError as error:
         found.wrong.append(str(error))
+    except Exception as error:  # a scorer that is being edited may raise anything, and accuses no run
+        found.unchecked.append(f"today's core raises {error!r}")
     return found
 
 
@@ -116,7 +119,7 @@ def unlike(record: Any, expected: Mapping[str, Any], source: str, where: str = M
     for name in dict.fromkeys([*expected, *says]):
         if name not in says or name not in expected or says[name] != expected[name]:
             stored, again = (spelt(of[name]) if name in of else "nothing" for of in (says, expected))
-            yield f"{where}, {name}: it says {stored}, {source} gives {again}"
+            yield f"{where}, {name}: it says {stored}, {source} give {again}"
 
 
 def spelt(value: Any) -> str:
@@ -153,8 +156,8 @@ def unlike_themselves(run: Path, same_scorer: bool) -> Iterator[str]:
         no_answer = stored.code if stored.completion is None else None
         try:
             again = score_one(example, stored.sample, stored.completion, no_answer)
-        except Exception as error:  # a scorer that is being edited may raise anything
-            yield f"{line_of(number, stored)}: today's scorer raises {error}"
+        except ValueError as error:  # of the expected answer
+            yield f"{line_of(number, stored)}: {error}"
             continue
         yield from differences(number, stored, again, OF_THE_SCORER)
     yield from unsummed(run, read_json(run / SUMMARY, dict[str, Any]).get("loop"))
@@ -169,7 +172,7 @@ def unsummed(run: Path, loop: object) -> Iterator[str]:
         expected = {name: value for name, value in expected.items() if not name.startswith("pass_at")}
     summary = read_json(run / SUMMARY, dict[str, Any])
     summed = {name: value for name, value in summary.items() if name in expected}
-    yield from unlike(summed, expected, "the sum of the results", SUMMARY)
+    yield from unlike(summed, expected, "the results", SUMMARY)
 
 
 def differences(number: int, stored: Result, again: Result, names: Iterable[str]) -> Iterator[str]:
@@ -185,7 +188,7 @@ def differences(number: int, stored: Result, again: Result, names: Iterable[str]
         elif name == "reward":
             yield f"{line_of(number, stored)}: the reward stored is {says:g}, the scorer gives {gives:g}"
         else:
-            yield f"{RESULTS}, line {number}: the {name} is not that of the originals"
+            yield f"{line_of(number, stored)}: the {name} is not that of the originals"
 
 
 @dataclass(frozen=True)
@@ -201,14 +204,18 @@ class Again:
 
 def made_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], found: Verification) -> Again:
     """A run of Loop A or B, made again from its originals. Raises InputError."""
+    known = manifest.policy is not None or manifest.sampling is not None
+    paths = originals["dataset"], originals["completions"]
+    measured = Measurement(*paths, manifest.settings.get("samples"), with_sidecar=known)
+    if not known and sidecar_path(originals["completions"]).exists():
+        found.unchecked.append("a sidecar lies beside the completions, of which this run knows nothing")
     common: dict[str, Any] = {"data": {}, "looked_at": []}
     if manifest.experiment == EXPERIMENT:
-        made = select_again(run, manifest, originals, found)
+        made = select_again(run, manifest, measured, found)
         common |= {"experiment": EXPERIMENT, "loop": "B", "knob": "selection"}
-        split = made.measurement.dataset.split
-        return Again(iter(made.results), lambda: common | made.record(), made.summary, made.files(), split)
+        again = lambda: common | made.record()  # noqa: E731
+        return Again(iter(made.results), again, made.summary, made.files(), measured.dataset.split)
     common |= {"experiment": None, "loop": "A", "knob": "measurement", "selection": None}
-    measured = Measurement(originals["dataset"], originals["completions"], manifest.settings.get("samples"))
     golden = {name: value for name, value in msgspec.to_builtins(manifest.golden or {}).items() if name != "sha256"}
     return Again(
         iter(measured),
@@ -219,7 +226,7 @@ def made_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], foun
     )
 
 
-def select_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], found: Verification) -> Selection:
+def select_again(run: Path, manifest: Manifest, measured: Measurement, found: Verification) -> Selection:
     """Loop B again: the choice repeated by the same rule; where that has changed since, the choice as it stands."""
     how, seed = manifest.selection, manifest.settings.get("seed")
     if how is None or not isinstance(seed, int):
@@ -234,7 +241,7 @@ def select_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], fo
         rule = students
     else:
         found.unchecked.append(RULE_CHANGED)
-    return select(originals["dataset"], originals["completions"], rule, how, seed)
+    return select(measured, rule, how, seed)
 
 
 def unlike_the_originals(

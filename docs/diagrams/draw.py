@@ -15,12 +15,11 @@ from matplotlib.axes import Axes
 from tokenizers import Tokenizer
 
 from course.core.command_line import option, parse, run_command
-from course.core.datasets import CompletionsFile, load_dataset
 from course.core.display import console
 from course.core.figures import COLOURS, new_figure, png
 from course.core.files import JsonLines, write_whole
-from course.core.paths import DEV, GOODHART_CURVE, PACK, PI0
 from course.core.measurement import Measurement
+from course.core.paths import DEV, GOODHART_CURVE, PACK, PI0
 from course.score import score
 
 FOLDER = Path(__file__).parent
@@ -167,7 +166,6 @@ def goodhart() -> bytes:
 
 def main() -> None:
     settings = parse("docs.diagrams.draw", "Draw the diagrams of the course.", Settings)
-    dataset = load_dataset(DEV)
     rewards = [result.reward for result in Measurement(DEV, PACK)]
     pictures = {
         "distribution_shift.png": distribution_shift(),
