@@ -19,6 +19,7 @@ from course.core.command_line import run_command
 ROOT = Path(__file__).resolve().parents[1]
 DEV = ROOT / "data" / "datasets" / "math_dev.jsonl"
 ROLLOUTS = ROOT / "data" / "rollouts" / "frozen_rollouts_dev.jsonl"
+HOLDOUT = ROOT / "data" / "datasets" / "math_holdout.jsonl"
 PACK = ROOT / "data" / "rollouts" / "selection_pack_dev.jsonl"
 
 

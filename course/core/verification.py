@@ -7,6 +7,7 @@ its summary, its other files and its manifest must come out the same. What no or
 Whoever forges the originals too, or replaces the interpreter, is not found.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,12 +18,12 @@ from typing import Any
 import msgspec
 
 from course.core.datasets import Example, sidecar_path
-from course.core.files import InputError, read_bytes, read_json, sha256, sha256_file, to_pretty_json
+from course.core.files import InputError, read_bytes, read_json, sha256, sha256_file, to_json, to_pretty_json
 from course.core.golden import check_golden
 from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, load_manifest
 from course.core.measurement import Measurement
 from course.core.paths import DATA
-from course.core.runs import Result, damage, load_results
+from course.core.runs import Result, damage, load_results, result_line
 from course.core.scoring import score_one, scorer_identity, summarise
 from course.core.seal import check_seal
 from course.core.selection import EXPERIMENT, Rule, Selection, select, students_rule
@@ -117,7 +118,7 @@ def unlike(record: Any, expected: Mapping[str, Any], source: str, where: str = M
     """The fields of a manifest, or all of a summary, that differ from what is expected of them."""
     says = record if isinstance(record, dict) else {name: getattr(record, name) for name in expected}
     for name in dict.fromkeys([*expected, *says]):
-        if name not in says or name not in expected or says[name] != expected[name]:
+        if name not in says or name not in expected or to_json(says[name]) != to_json(expected[name]):
             stored, again = (spelt(of[name]) if name in of else "nothing" for of in (says, expected))
             yield f"{where}, {name}: it says {stored}, {source} give {again}"
 
@@ -213,6 +214,7 @@ def made_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], foun
     if manifest.experiment == EXPERIMENT:
         made = select_again(run, manifest, measured, found)
         common |= {"experiment": EXPERIMENT, "loop": "B", "knob": "selection"}
+        found.claimed.append("the seed of the random control, beyond the control's mean")
         again = lambda: common | made.record()  # noqa: E731
         return Again(iter(made.results), again, made.summary, made.files(), measured.dataset.split)
     common |= {"experiment": None, "loop": "A", "knob": "measurement", "selection": None}
@@ -250,11 +252,18 @@ def unlike_the_originals(
     """The run made again from its originals: every difference, a line each."""
     again = made_again(run, manifest, originals, found)
     names = [name for name in Result.__struct_fields__ if same_scorer or name not in OF_THE_SCORER]
+    lines, named = hashlib.sha256(), 0
     for number, (stored, new) in enumerate(zip_longest(load_results(run), again.results), start=1):
         if stored is None or new is None:
             yield f"{RESULTS}: it holds {'more' if new is None else 'fewer'} rows than the originals give"
             break
-        yield from differences(number, stored, new, names)
+        lines.update(result_line(new))
+        for difference in differences(number, stored, new, names):
+            named += 1
+            yield difference
+    else:
+        if same_scorer and not named and lines.hexdigest() != manifest.files[RESULTS]:
+            yield f"{RESULTS}: it says the same as the originals give, but is written in another way"
     for _ in again.results:
         pass  # to the end, so that the sums and the hash are of all
     yield from unlike(manifest, again.manifest(), "the originals")

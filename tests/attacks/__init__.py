@@ -1,0 +1,1 @@
+"""Attacks on the instrument, by kind: the damage, the command, and what must be said."""
