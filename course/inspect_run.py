@@ -94,7 +94,7 @@ def by_reward(numbered: Numbered) -> tuple[float, int]:
 def print_result(out: Console, result: Result) -> None:
     """One result as a block."""
     code = result.code or ("passed" if result.passed else "no code")
-    missing = f"(nothing: {result.error or 'no completion came'})"
+    missing = f"(nothing: {visible(result.error or 'no completion came')})"
     out.print(f"{visible(result.id)}, sample {result.sample}: reward {result.reward:g}, {code}")
     out.print(f"  prompt      {visible(result.prompt)}")
     out.print(f"  expected    Final: {result.expected_answer}")

@@ -190,6 +190,8 @@ def differences(number: int, stored: Result, again: Result, names: Iterable[str]
             yield f"{line_of(number, stored)}: the reward stored is {says:g}, the scorer gives {gives:g}"
         else:
             yield f"{line_of(number, stored)}: the {name} is not that of the originals"
+            if name in ("id", "sample"):
+                return  # another row: to name its other fields would say no more
 
 
 @dataclass(frozen=True)
