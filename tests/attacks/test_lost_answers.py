@@ -64,7 +64,7 @@ def test_a_sidecar_says_it_too(command: Command, lost: Lost, tmp_path: Path) -> 
     assert uneven.code == 2
     assert "say with --samples how many were asked" in uneven.err
     done = command("course.datasets.describe", "--dataset", data, "--completions", said, *how, "--samples", 8)
-    assert "343 of 400 answers are absent" in done.out
+    assert "343 answers of 400 are absent" in done.out
     out, summary = evaluated(command, data, said, tmp_path)
     assert summary["scored"] == 400
     assert "343 of 400" in out
