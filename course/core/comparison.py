@@ -49,10 +49,6 @@ class Comparison:
     declared: str | None
 
     @property
-    def ties(self) -> int:
-        return len(self.verdict.counts[0]) - len(self.verdict.wins) - len(self.verdict.losses)
-
-    @property
     def noise_rule(self) -> str:
         return stats.noise_rule(len(self.verdict.counts[0]), self.verdict.difference)
 
@@ -60,7 +56,7 @@ class Comparison:
     def sentence(self) -> str:
         """The verdict in one plain sentence."""
         verdict = self.verdict
-        points, p = f"{100 * abs(verdict.difference):.1f} points", f"p = {p_value(verdict.p)}"
+        points, p = f"{100 * abs(verdict.difference):.1f} points", f"p {p_value(verdict.p, '= ')}"
         if verdict.p >= stats.SIGNIFICANT:
             return f"no difference that luck does not explain ({points}, {p})."
         if self.knob == SAMPLED_AGAIN:
