@@ -207,33 +207,36 @@ class Tally:
     """Counts a run's results as they come, and sums them up. Memory grows with the examples, not the rows."""
 
     def __init__(self) -> None:
-        self.cells: Counter[tuple[str, str | None]] = Counter()  # by example and code; None is a pass
+        self.counts: dict[str, Counts] = {}
+        self.alike: dict[Counts, Counts] = {}  # equal counts are kept once
+        self.missing: set[str] = set()
+        self.failures: Counter[str] = Counter()
         self.reward = 0.0
 
     def add(self, example_id: str, reward: float, code: str | None) -> None:
-        self.cells[example_id, code] += 1
+        """One result; no code is a pass."""
+        n, c = self.counts.get(example_id, (0, 0))
+        count = n + 1, c + (code is None)
+        self.counts[example_id] = self.alike.setdefault(count, count)
         self.reward += reward
+        if code is not None:
+            self.failures[code] += 1
+        if code == MISSING:
+            self.missing.add(example_id)
 
     def summary(self) -> dict[str, Any]:
         """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name.
 
         An example that nobody answered fails once; for pass@k it fails as often as the others were asked at least.
         """
-        tried, failures = Counter[str](), Counter[str]()
-        for (example_id, code), many in self.cells.items():
-            tried[example_id] += many
-            if code is not None:
-                failures[code] += many
-        by_example = {example_id: (n, self.cells[example_id, None]) for example_id, n in tried.items()}
-        counts = list(by_example.values())
+        counts = list(self.counts.values())
         samples, passes = sum(n for n, _ in counts), sum(c for _, c in counts)
-        missing = {example_id for example_id, code in self.cells if code == MISSING}
-        fewest = min((n for key, n in tried.items() if key not in missing), default=1)
-        answered = [(fewest, 0) if key in missing else count for key, count in by_example.items()]
+        fewest = min((n for key, (n, _) in self.counts.items() if key not in self.missing), default=1)
+        answered = [(fewest, 0) if key in self.missing else count for key, count in self.counts.items()]
         ks = [2**i for i in range(fewest.bit_length())]  # 1, 2, 4, … up to `fewest`
         return {
             "examples": len(counts),
-            "completions": samples - failures[MISSING],
+            "completions": samples - self.failures[MISSING],
             "scored": samples,
             "passes": passes,
             "pass_rate": passes / samples,
@@ -242,5 +245,5 @@ class Tally:
             "pass_at_1_interval": list(rate_interval(counts)),
             "pass_at_1_standard_error": clustered_error(counts),
             "pass_at_k": {str(k): mean_pass_at_k(answered, k) for k in ks},
-            "failures": dict(sorted(failures.items())),
+            "failures": dict(sorted(self.failures.items())),
         }
