@@ -73,14 +73,14 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
         rows.add_row(f"{name}: {run.name}", passes, percent(rate), f"{percent(low)} to {percent(high)}")
     out.print(rows)
     lowest, highest = (f"{100 * bound:+.1f}" for bound in verdict.interval)
-    out.print(f"\nby example:      {len(verdict.wins)} wins, {len(verdict.losses)} losses, {comparison.ties} ties")
+    out.print(f"\nby example:      {verdict.by_example}")
     out.print(f"difference:      {100 * verdict.difference:+.1f} points, 95 % interval {lowest} to {highest}")
     out.print(f"{'exact paired p: ' if verdict.exact else 'paired p (drawn):'} {p_value(verdict.p)}")
     out.print(f"the noise rule:  {comparison.noise_rule}")
     out.print(f"\nVerdict: {comparison.sentence}")
     if verdict.losses:
         lost = f"--run {typed(runs[1])} --id={typed(verdict.losses[0])}"
-        out.print(f"Next: python -m course.inspect_run {lost}   (one that was lost)")
+        out.print(f"Next: python -m course.inspect_run {lost}   (one whose rate went down)")
 
 
 def main() -> int:

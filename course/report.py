@@ -49,11 +49,13 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
     damaged = any(run.wrong for run in runs)
     data = None
     if all(run.rates for run in runs) and not refusal:
-        outcome_of = None
+        outcome_of, words = None, {"passed": "passed", "failed": "failed"}
         if comparison:
             wins, losses = comparison.verdict.wins, comparison.verdict.losses
+            words = comparison.verdict.words
             outcome_of = dict.fromkeys(wins, 0) | dict.fromkeys(losses, 1)
         data = rows_of([run.results for run in runs], [run.name for run in runs], outcome_of)
+        data["outcomes"] = list(words)
     verdict, hints = what_is_said(first, outcome)
     failures = [result for result in last.results if result.code]
     html = render(
@@ -65,7 +67,8 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
         comparison=comparison,
         data=data,
         bars=bars_of([run.rates for run in runs], data["codes"], data["meanings"]) if data else [],
-        outcomes=("wins", "losses", "ties") if outcome else ("passed", "failed"),
+        outcomes=list(words.values()) if data else [],
+        shares=len({run.rates.get("scored") for run in runs}) > 1,
         facts=side_by_side([facts_of(run) for run in runs]),
         plain=[(result.id, result.prompt, result.completion, result.code) for result in failures[:WITHOUT_SCRIPT]],
         failures=len(failures),
@@ -82,7 +85,8 @@ def what_is_said(run: RunView, outcome: Comparison | NotComparable | None) -> tu
     if outcome is None:
         return headline(run) if run.rates else learned(run.summary), what_to_look_at(run)
     if isinstance(outcome, Comparison):
-        press = "Press `losses`, and read what the change broke; then `wins`. Is it the change that you declared?"
+        up, down, _ = outcome.verdict.words.values()
+        press = f"Press `{down}`, and read what the change broke; then `{up}`. Is it the change that you declared?"
         return outcome.sentence[0].upper() + outcome.sentence[1:], [press]
     hint = "Change one thing at a time: make both runs with everything else the same. Or look at each by itself."
     if outcome.undeclared:
@@ -135,12 +139,18 @@ def what_to_look_at(run: RunView) -> list[str]:
 
 
 def bars_of(rates: Sequence[dict[str, Any]], codes: Sequence[str], meanings: Sequence[str]) -> list[dict[str, Any]]:
-    """A bar for what passed, then one for each code of failure, most frequent first: its counts, one for each run."""
+    """A bar for what passed, then one for each code of failure, most frequent first: its sizes, one for each run.
+
+    A size is a count, or where the runs scored different numbers of completions, a share.
+    """
     bars = []
+    shares = len({of_run["scored"] for of_run in rates}) > 1
     for number, (code, meaning) in enumerate(zip(codes, meanings, strict=True)):
         counts = [of_run["passes"] if number == 0 else of_run["failures"].get(code, 0) for of_run in rates]
-        bars.append({"number": number, "code": code, "meaning": meaning, "counts": counts})
-    return sorted(bars, key=lambda bar: (bar["number"] > 0, -sum(bar["counts"]), bar["code"]))
+        sizes = [count / of_run["scored"] if shares else count for count, of_run in zip(counts, rates, strict=True)]
+        texts = [percent(size) if shares else f"{size:,}" for size in sizes]
+        bars.append({"number": number, "code": code, "meaning": meaning, "sizes": sizes, "texts": texts})
+    return sorted(bars, key=lambda bar: (bar["number"] > 0, -sum(bar["sizes"]), bar["code"]))
 
 
 def summary_of(run: RunView) -> list[Table]:

@@ -115,7 +115,7 @@ def test_several_samples_are_paired_by_example(command: Command, measured: Calla
     before = measured(set(range(10)), name="before", samples=4)
     after = measured(set(range(16)), *declared(before), name="after", samples=4, policy="b")
     done = command("course.compare", before, after)
-    assert "6 wins, 0 losses, 34 ties" in done.out
+    assert "6 rate up, 0 rate down, 34 equal" in done.out
     assert "p = 0.031" in done.out, "24 completions won, but only 6 examples: their samples are not independent"
 
 

@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -47,51 +48,6 @@ def test_pass_at_k_reference_numbers_and_bounds() -> None:
             stats.pass_at_k(n, c, k)
 
 
-def mcnemar(wins: int, losses: int) -> float:
-    """With differences of 1 and -1 the sign-flip test is McNemar's exact one."""
-    return stats.sign_flip_test([1] * wins + [-1] * losses)
-
-
-@settings(max_examples=200)
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_against_scipy(wins: int, losses: int) -> None:
-    oracle = scipy.stats.binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
-    assert mcnemar(wins, losses) == pytest.approx(min(1.0, oracle), abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("wins", "losses", "p"), [(5, 0, 0.0625), (6, 0, 0.031), (8, 0, 0.008), (10, 2, 0.039), (15, 7, 0.134)]
-)
-def test_mcnemar_reference_numbers(wins: int, losses: int, p: float) -> None:
-    assert mcnemar(wins, losses) == pytest.approx(p, abs=5e-4)
-    assert mcnemar(losses, wins) == mcnemar(wins, losses)
-
-
-def test_mcnemar_of_many_pairs_against_scipy() -> None:
-    for wins, losses in ((1400, 1250), (5000, 5300), (30_000, 30_400)):
-        oracle = scipy.stats.binomtest(wins, wins + losses).pvalue
-        assert mcnemar(wins, losses) == pytest.approx(oracle, rel=1e-7)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.integers(-8, 8), max_size=10))
-def test_sign_flips_against_all_sign_patterns(differences: list[int]) -> None:
-    observed = abs(sum(differences))
-    patterns = itertools.product((1, -1), repeat=len(differences))
-    sums = [abs(sum(s * d for s, d in zip(signs, differences, strict=True))) for signs in patterns]
-    assert stats.sign_flip_test(differences) == pytest.approx(sum(s >= observed for s in sums) / len(sums), abs=1e-12)
-
-
-def test_sign_flip_test_keeps_its_level() -> None:
-    """With no true change, p < 0.05 comes at most about one time in twenty."""
-    rng = np.random.default_rng(1)
-    fired = 0
-    for _ in range(2000):
-        before, after = rng.binomial(4, 0.3, size=(2, 30))
-        fired += stats.sign_flip_test([int(d) for d in after - before]) < 0.05
-    assert fired / 2000 < 0.065
-
-
 def cluster_oracle(counts: Sequence[stats.Counts]) -> float:
     """Cluster-robust standard error of the mean of equal clusters, sample by sample."""
     samples = [[1.0] * c + [0.0] * (n - c) for n, c in counts]
@@ -128,20 +84,72 @@ def test_the_difference_interval_covers(p: float, q: float, seed: int) -> None:
     truth, n, held = p - (1 - p) * q, 60, 0
     for draw in rng.multinomial(n, [p, (1 - p) * q, 1 - p - (1 - p) * q], size=400):
         wins, losses, ties = (int(x) for x in draw)
-        low, high = stats.difference_interval([1.0] * wins + [-1.0] * losses + [0.0] * ties)
+        before, after = [(1, 0)] * wins + [(1, 1)] * losses, [(1, 1)] * wins + [(1, 0)] * losses
+        low, high = stats.difference_interval(before + [(1, 0)] * ties, after + [(1, 0)] * ties)
         held += low <= truth <= high
     assert held / 400 > 0.90
 
 
-def test_the_difference_interval_of_averaged_rates_covers_and_is_not_too_wide() -> None:
+def counts_of(passes: np.ndarray, samples: int) -> list[stats.Counts]:
+    return [(samples, int(c)) for c in passes]
+
+
+@pytest.mark.parametrize(
+    ("examples", "samples", "least", "most"),
+    [(100, (20, 20), 0.93, 0.97), (100, (1, 8), 0.93, 0.97), (20, (4, 4), 0.93, 0.99), (4, (8, 8), 0.95, 1)],
+)
+def test_the_difference_interval_of_averaged_rates_covers_and_is_not_too_wide(
+    examples: int, samples: tuple[int, int], least: float, most: float
+) -> None:
     rng = np.random.default_rng(7)
-    chances = rng.uniform(0.1, 0.7, size=100)
+    chances = rng.uniform(0.1, 0.7, size=examples)
     held = 0
     for _ in range(1000):
-        before, after = rng.binomial(20, chances, size=(2, 100)) / 20
-        low, high = stats.difference_interval(list(after - before))
+        before, after = (counts_of(rng.binomial(n, chances), n) for n in samples)
+        low, high = stats.difference_interval(before, after)
         held += low <= 0 <= high
-    assert 0.93 < held / 1000 < 0.97
+    assert least < held / 1000 <= most
+
+
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(0, n))))
+def test_the_difference_interval_is_never_a_point(counts: tuple[int, int, int]) -> None:
+    """However alike the changes of all examples are; and it holds the difference seen."""
+    n, before, after = counts
+    for examples in (1, 2, 3, 4, 50):
+        low, high = stats.difference_interval([(n, before)] * examples, [(n, after)] * examples)
+        assert high - low > 1e-3
+        if examples > 2:
+            assert low <= (after - before) / n <= high
+
+
+@pytest.mark.parametrize("freedom", [2, 3, 4, 10, 100, 10_000])
+def test_students_t_against_scipy(freedom: int) -> None:
+    close = 0.01 if freedom == 2 else 0.002
+    assert stats.student95(freedom) == pytest.approx(scipy.stats.t.ppf(0.975, freedom), rel=close)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ((1, 1), (1, 1), "2 wins, 1 losses, 0 ties"),
+        ((1, 8), (1, 1), "2 rate up, 1 rate down, 0 equal"),
+        ((8, 1), (8, 1), "2 rate up, 1 rate down, 0 equal"),
+        ((1, 1), (8, 8), "2 rate up, 1 rate down, 0 equal"),
+    ],
+)
+def test_only_single_samples_win_or_lose(before: tuple[int, int], after: tuple[int, int], said: str) -> None:
+    old = {"a": (before[0], 0), "b": (before[1], 0), "c": (before[1], before[1])}
+    new = {"a": (after[0], after[0]), "b": (after[1], after[1]), "c": (after[1], 0)}
+    assert stats.paired(old, new).by_example == said
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(10_001, 30_000), st.data())
+def test_pass_at_k_of_many_samples_against_whole_numbers(n: int, data: st.DataObject) -> None:
+    c, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
+    none = Fraction(math.comb(n - c, k), math.comb(n, k))
+    assert stats.none_of(n, c, k) == pytest.approx(float(none), rel=1e-9, abs=1e-300)
+    assert stats.pass_at_k(n, c, k) == pytest.approx(float(1 - none), abs=1e-12)
 
 
 def test_the_noise_rule_sees_improvements_where_nothing_changed() -> None:
@@ -160,37 +168,6 @@ def test_the_noise_rule_sees_improvements_where_nothing_changed() -> None:
 def test_examples_that_do_not_differ_count_once_each_whatever_their_rate() -> None:
     for n, c in ((3, 1), (5, 1), (7, 3), (8, 0), (10, 1)):
         assert stats.effective_samples([(n, c)] * 7) == 7
-
-
-def test_odd_sample_counts_need_no_memory() -> None:
-    """The common unit of six primes is vast; the p-value is drawn then, and close to the one of all 64 patterns."""
-    differences = [int(d * 4_000_000_007) for d in (0.31, 0.12, -0.05, 0.44, 0.2, 0.03)]
-    assert not stats.is_exact(differences)
-    patterns = itertools.product((1, -1), repeat=6)
-    sums = [abs(sum(s * d for s, d in zip(signs, differences, strict=True))) for signs in patterns]
-    exact = sum(s >= abs(sum(differences)) for s in sums) / len(sums)
-    assert stats.sign_flip_test(differences) == pytest.approx(exact, abs=0.01)
-
-
-def differences_of(examples: int) -> list[int]:
-    """Differences of many examples with many samples each; with 20,000 their sum is around the largest added up."""
-    rng = np.random.default_rng(0)
-    differences = [int(d) for d in rng.integers(-8, 9, size=examples)]
-    return differences + [2520 * int(d) for d in rng.integers(-1, 2, size=300)]
-
-
-def test_many_examples_with_many_samples_are_quick() -> None:
-    """Around the largest sums that are added up exactly, the test ends."""
-    differences = differences_of(20_000)
-    assert stats.is_exact(differences)
-    assert 0 < stats.sign_flip_test(differences) <= 1
-
-
-@pytest.mark.parametrize("examples", [1_000, pytest.param(20_000, marks=pytest.mark.prove)])
-def test_the_exact_test_of_many_examples_agrees_with_drawn_patterns(examples: int) -> None:
-    differences = differences_of(examples)
-    assert stats.is_exact(differences)
-    assert stats.sign_flip_test(differences) == pytest.approx(stats.drawn_sign_flips(differences), abs=0.01)
 
 
 def test_an_unanswered_example_keeps_pass_at_k() -> None:

@@ -55,10 +55,6 @@ class Comparison:
     reasons: list[Reason] = field(default_factory=list)  # why the room is not locked, where an answer was forced
 
     @property
-    def ties(self) -> int:
-        return len(self.verdict.counts[0]) - len(self.verdict.wins) - len(self.verdict.losses)
-
-    @property
     def noise_rule(self) -> str:
         return stats.noise_rule(len(self.verdict.counts[0]), self.verdict.difference)
 
@@ -68,7 +64,7 @@ class Comparison:
         verdict = self.verdict
         if self.reasons:
             return "none. What differs between the two runs can be attributed to none of the things named above."
-        points, p = f"{100 * abs(verdict.difference):.1f} points", f"p = {p_value(verdict.p)}"
+        points, p = f"{100 * abs(verdict.difference):.1f} points", f"p {p_value(verdict.p, '= ')}"
         if verdict.p >= stats.SIGNIFICANT:
             return f"no difference that luck does not explain ({points}, {p})."
         if self.knob == SAMPLED_AGAIN:

@@ -4,16 +4,18 @@ Loading is strict, because a broken example would be counted as a failure of the
 expected answer the spec could never accept, a repeated id or an unknown field stops the command.
 """
 
+import hashlib
 import itertools
+import marshal
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import msgspec
 
-from course.core.files import InputError, JsonLines, read_json, sha256, to_json
+from course.core.files import InputError, JsonLines, read_json, to_json
 
 SPLITS = ("train", "dev", "holdout")
 LARGEST = 10**18 - 1  # 18 digits, as in the spec
@@ -51,12 +53,38 @@ class Completion(msgspec.Struct, forbid_unknown_fields=True):
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+class Examples(Mapping[str, Example]):
+    """Examples by id, in file order. Each is kept packed and unpacked when it is asked for, so that a million fit."""
+
+    def __init__(self) -> None:
+        self._packed: dict[str, bytes] = {}
+
+    def add(self, row: ExampleRow) -> None:
+        """Raises ValueError if its id is there already, or its metadata are nested too deeply."""
+        if row.id in self._packed:
+            raise ValueError(f"duplicate id {row.id!r}")
+        self._packed[row.id] = marshal.dumps((row.prompt, row.expected_answer, row.metadata))
+
+    def __getitem__(self, key: str) -> Example:
+        prompt, expected, metadata = marshal.loads(self._packed[key])
+        return Example(id=key, prompt=prompt, expected_answer=expected, metadata=metadata)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._packed
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A loaded data set: its examples by id, in file order, and what identifies it."""
 
     path: Path
-    examples: dict[str, Example]
+    examples: Examples
     sha256: str
     prompts_sha256: str  # identifies what the policy was asked: ids and prompts, in order, and nothing else
     split: str  # "train", "dev", "holdout", or "unknown"
@@ -65,20 +93,21 @@ class Dataset:
 def load_dataset(path: Path) -> Dataset:
     """Load and check a data set. Raises InputError."""
     lines = JsonLines(path, ExampleRow)
-    examples: dict[str, Example] = {}
+    examples, named, prompts = Examples(), set[str](), hashlib.sha256(b"[")
     for number, row in lines:
-        if row.id in examples:
-            raise InputError(path, f"duplicate id {row.id!r}", number)
-        prompt, expected, metadata = row.prompt, row.expected_answer, row.metadata
-        examples[row.id] = Example(id=row.id, prompt=prompt, expected_answer=expected, metadata=metadata)
-    prompts = [[example["id"], example["prompt"]] for example in examples.values()]
-    return Dataset(path, examples, lines.sha256, sha256(to_json(prompts)), split_of(path, examples))
+        prompts.update(b"," * bool(examples) + to_json([row.id, row.prompt]))
+        try:
+            examples.add(row)
+        except ValueError as error:
+            raise InputError(path, str(error), number) from None
+        named.add(str(row.metadata.get("split")))
+    prompts.update(b"]")
+    return Dataset(path, examples, lines.sha256, prompts.hexdigest(), split_of(path, named))
 
 
-def split_of(path: Path, examples: dict[str, Example]) -> str:
+def split_of(path: Path, named: set[str]) -> str:
     """The split that every row names in its metadata; failing that, the one that the file's name ends in."""
-    named = {str(example["metadata"].get("split")) for example in examples.values()}
-    if len(named) == 1 and (split := named.pop()) in SPLITS:
+    if len(named) == 1 and (split := next(iter(named))) in SPLITS:
         return split
     return next((split for split in SPLITS if path.stem.endswith(split)), "unknown")
 

@@ -14,6 +14,7 @@ from rich.progress import Progress, TimeElapsedColumn
 from rich.table import Table
 
 PIPED_WIDTH = 160
+SMALLEST_P = 1e-300  # below it a p-value has no digits
 STAND_INS = "·→↵\u115f\u1160\u2800\u3164\uffa0"  # what stands for the unseen, and letters that show nothing
 SIGNS = {"\n": "↵", "\t": "→", " ": " "}
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
@@ -95,5 +96,8 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.1f} %"
 
 
-def p_value(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+def p_value(p: float, equals: str = "") -> str:
+    """A p-value in words, after `equals` if that is true of it: `0.031`, `7.7e-121`, `< 1e-300`."""
+    if p < SMALLEST_P:
+        return f"< {SMALLEST_P:.0e}"
+    return f"{equals}{p:.3f}" if p >= 0.001 else f"{equals}{p:.1e}"

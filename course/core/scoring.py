@@ -77,9 +77,11 @@ def score_one(example: Example, sample: int, completion: str | None, no_answer: 
 def counts_by_example(results: Iterable[tuple[str, bool]]) -> dict[str, Counts]:
     """(samples, passes) of every example, from (example id, did it pass) for each sample."""
     counts: dict[str, Counts] = {}
+    alike: dict[Counts, Counts] = {}  # equal counts are kept once
     for example_id, passed in results:
         samples, passes = counts.get(example_id, (0, 0))
-        counts[example_id] = samples + 1, passes + passed
+        count = samples + 1, passes + passed
+        counts[example_id] = alike.setdefault(count, count)
     return counts
 
 
@@ -88,4 +90,4 @@ def summarise(results: Iterable[Result]) -> dict[str, Any]:
     tally = Tally()
     for result in results:
         tally.add(result.id, result.reward, result.code, result.finish_reason)
-    return tally.summary() if tally.cells else {}
+    return tally.summary() if tally.counts else {}

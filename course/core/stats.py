@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from course.core.sign_flips import is_exact, sign_flip_test
+
 Z95 = 1.959963984540054  # the 97.5 % point of the standard normal distribution
 SIGNIFICANT = 0.05  # a p-value from here on is taken for luck
 NOISE_RULE_SMALL = 100  # the course's rule of thumb: below this many examples …
 NOISE_RULE_MARGIN = 0.05  # … a difference of up to five percentage points is taken for luck
-
-LARGEST_SUM = 1_000_000  # up to here the exact test adds up every sum
-NEGLIGIBLE = 1e-100  # chances below it are left out of the sums
-DRAWS = 100_000
+LARGEST_CHOICE = 10_000  # of more samples than that, choices are not counted with whole numbers
 MISSING, FAILED = "missing_completion", "failed_request"  # codes of answers that are not there, not of the scorer's
+WON_OR_LOST = {"win": "wins", "loss": "losses", "tie": "ties"}
+MOVED = ("rate up", "rate down", "equal")
 
 Counts = tuple[int, int]  # (samples, successes) of one example
 
@@ -44,14 +45,23 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
     1 - C(n-c, k) / C(n, k). Raises ValueError unless 0 <= c <= n and 1 <= k <= n.
     """
+    return c / n if k == 1 and 0 <= c <= n else 1.0 - none_of(n, c, k)
+
+
+def none_of(n: int, c: int, k: int) -> float:
+    """Chance that k of n samples hold none of c among them: C(n-c, k) / C(n, k). Raises ValueError as above."""
     if not (0 <= c <= n and 1 <= k <= n):
         raise ValueError(f"pass@k needs 0 <= c <= n and 1 <= k <= n, not n={n}, c={c}, k={k}")
-    return c / n if k == 1 else 1.0 - math.comb(n - c, k) / math.comb(n, k)
+    if n <= LARGEST_CHOICE or c + k > n:
+        return math.comb(n - c, k) / math.comb(n, k) if c + k <= n else 0.0
+    few, many = sorted((c, k))  # it equals C(n-k, c) / C(n, c), so it is a product of the smaller number of factors
+    return math.exp(float(np.log1p(-many / (n - np.arange(few))).sum()))
 
 
 def mean_pass_hat_k(counts: Sequence[Counts], k: int) -> float:
     """Chance that all of k samples pass (pass^k), unbiased: C(c, k) / C(n, k), averaged over examples."""
-    return math.fsum(1.0 - pass_at_k(n, n - c, k) for n, c in counts) / len(counts)
+    kinds = Counter(counts)
+    return math.fsum(none_of(n, n - c, k) * many for (n, c), many in kinds.items()) / len(counts)
 
 
 def mean_pass_at_k(counts: Sequence[Counts], k: int) -> float:
@@ -87,72 +97,50 @@ def rate_interval(counts: Sequence[Counts]) -> tuple[float, float]:
     return wilson(mean_pass_at_k(counts, 1), effective_samples(counts))
 
 
-def sign_flip_test(differences: Sequence[int]) -> float:
-    """Exact two-sided p-value of the paired randomisation test (Fisher 1935).
+def student95(freedom: int) -> float:
+    """The 97.5 % point of Student's t, by its expansion in 1/freedom (Abramowitz and Stegun 26.7.5).
 
-    One whole-number difference for each example. If nothing had changed, every difference could as well
-    have had the other sign; the p-value is the share of all 2^n sign patterns whose sum is at least as far from
-    zero as the one seen. With differences of -1, 0 and 1 this is McNemar's exact test (1947).
-
-    Where `is_exact` says that there are too many sums to add up, it is estimated from drawn sign patterns instead.
+    Within 1 % of it from two degrees of freedom on, within 0.2 % from three on.
     """
-    observed = abs(sum(differences))
-    sizes = Counter(abs(d) for d in differences if d)
-    if not sizes or observed == 0:
-        return 1.0
-    if not is_exact(differences):
-        return drawn_sign_flips(differences)
-    # The sum of `many` differences of one size is size * (2 * heads - many): heads are binomial.
-    chances = np.ones(1)
-    for size, many in sizes.items():
-        grown = np.zeros(len(chances) + 2 * size * many)
-        for heads, chance in enumerate(binomial_half(many)):
-            if chance > NEGLIGIBLE:
-                grown[2 * size * heads : 2 * size * heads + len(chances)] += chance * chances
-        chances = grown
-    reach = len(chances) // 2  # the sums run from -reach to reach
-    tail = chances[reach + observed :]
-    return min(1.0, 2 * math.fsum(tail))
+    z, v = Z95, 1 / freedom
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160
+    return z + v * (first + v * (second + v * (third + v * fourth)))
 
 
-def is_exact(differences: Sequence[int]) -> bool:
-    """Can all sign patterns be added up? Not if the differences have a vast common unit, as odd sample counts give."""
-    return sum(map(abs, differences)) <= LARGEST_SUM
+def difference_interval(before: Sequence[Counts], after: Sequence[Counts]) -> tuple[float, float]:
+    """95 % interval of the mean paired difference of rates, from the counts of the same examples, in the same order.
 
+    With differences of -1, 0 and 1 (or fewer than three examples) the adjusted Wald interval for paired proportions,
+    which adds one win and one loss so that it does not collapse where few pairs differ (Bonett and Price 2012).
+    Otherwise the padding would swamp the differences, and it is Student's paired interval, mean ± t · s / sqrt(n), with
+    a floor under s²: what drawing the samples adds to each difference, by rates with one success and one failure added
+    (Agresti and Caffo 2000). So differences that are all alike do not make it a point.
 
-def drawn_sign_flips(differences: Sequence[int]) -> float:
-    """The share of drawn sign patterns as far from zero as the one seen, itself counted among them (never 0)."""
-    values = np.array([float(d) for d in differences if d])
-    rng, hits, left = np.random.default_rng(0), 0, DRAWS
-    observed = abs(values.sum()) * (1 - 1e-12)
-    while left:
-        rows = min(left, 1 + 1_000_000 // len(values))
-        signs = rng.integers(0, 2, size=(rows, len(values))) * 2 - 1
-        hits += int((abs(signs @ values) >= observed).sum())
-        left -= rows
-    return (hits + 1) / (DRAWS + 1)
-
-
-def binomial_half(n: int) -> np.ndarray:
-    """The n + 1 probabilities of heads in n fair tosses, exact up to 1,000 tosses, else to 1e-10."""
-    if n <= 1000:
-        return np.array([math.comb(n, k) / 2**n for k in range(n + 1)])
-    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(n + 1)]
-    return np.asarray(np.exp(np.array(logs)))
-
-
-def difference_interval(differences: Sequence[float], z: float = Z95) -> tuple[float, float]:
-    """95 % interval of the mean paired difference of rates, each difference in [-1, 1].
-
-    With one sample an example (differences of -1, 0 and 1) the adjusted Wald interval for paired proportions, which
-    adds one win and one loss so that it does not collapse where few pairs differ (Bonett and Price 2012). With
-    rates over several samples the usual paired interval, mean ± z · s / sqrt(n); the padding would swamp those.
+    Its limits: it treats the mean as normal, so with few examples the p-value decides, not whether it holds 0; and
+    it cannot allow for a rare kind of example that the data set does not have.
     """
-    binary = all(d in (-1, 0, 1) for d in differences)
-    values = np.array([*differences, 1.0, -1.0] if binary or len(differences) < 2 else differences, dtype=float)
-    error = values.std(ddof=0 if len(values) > len(differences) else 1) / math.sqrt(len(values))
-    mean = float(values.mean())
-    return max(-1.0, mean - z * float(error)), min(1.0, mean + z * float(error))
+    pairs = Counter(zip(before, after, strict=True))
+    change = np.array([after[1] / after[0] - before[1] / before[0] for before, after in pairs])
+    times = np.array(list(pairs.values()))
+    n = int(times.sum())
+    mean = float(change @ times) / n
+    if n < 3 or set(change) <= {-1.0, 0.0, 1.0}:
+        padded = n + 2
+        centre, spread = mean * n / padded, (float(change**2 @ times) + 2) / padded - (mean * n / padded) ** 2
+        half = Z95 * math.sqrt(spread / padded)
+    else:
+        drawn = np.array([drawing_variance(*before) + drawing_variance(*after) for before, after in pairs])
+        seen = float((change - mean) ** 2 @ times) / (n - 1)
+        centre, half = mean, student95(n - 1) * math.sqrt(max(seen, float(drawn @ times) / n) / n)
+    return max(-1.0, centre - half), min(1.0, centre + half)
+
+
+def drawing_variance(n: int, c: int) -> float:
+    """How much a rate of c in n varies from one draw of its n samples to another: never 0."""
+    rate = (c + 1) / (n + 2)
+    return rate * (1 - rate) / (n + 2)
 
 
 @dataclass(frozen=True)
@@ -168,23 +156,41 @@ class Paired:
     p: float
     exact: bool  # whether p adds up all sign patterns, or draws some
 
+    @property
+    def words(self) -> dict[str, str]:
+        """What is said of an example, and of several, whose rate went up, went down, or stayed.
+
+        Only single samples win or lose. Where an example has several, in one of the runs or in both, its rate moves.
+        """
+        single = all(n == 1 for counts in self.counts for n, _ in counts)
+        return WON_OR_LOST if single else dict(zip(MOVED, MOVED, strict=True))
+
+    @property
+    def by_example(self) -> str:
+        """How many examples went each way: `15 wins, 5 losses, 20 ties`."""
+        up, down = len(self.wins), len(self.losses)
+        numbers = up, down, len(self.counts[0]) - up - down
+        return ", ".join(f"{number} {word}" for number, word in zip(numbers, self.words.values(), strict=True))
+
 
 def paired(before: Mapping[str, Counts], after: Mapping[str, Counts]) -> Paired:
     """The paired statistics of two measurements, each with the (samples, passes) of every example."""
-    change = {key: Fraction(after[key][1], after[key][0]) - Fraction(c, n) for key, (n, c) in before.items()}
-    unit = math.lcm(*(d.denominator for d in change.values()))
-    whole = [int(d * unit) for d in change.values()]
-    floats = [float(d) for d in change.values()]
     counts = list(before.values()), [after[key] for key in before]
+    pairs = Counter(zip(*counts, strict=True))
+    change = {(old, new): Fraction(new[1], new[0]) - Fraction(old[1], old[0]) for old, new in pairs}
+    differences: Counter[Fraction | int] = Counter()
+    for pair, many in pairs.items():
+        differences[change[pair]] += many
+    moved = [(key, change[old, new]) for key, old, new in zip(before, *counts, strict=True) if change[old, new]]
     return Paired(
         counts=counts,
         rates=(mean_pass_at_k(counts[0], 1), mean_pass_at_k(counts[1], 1)),
-        wins=[key for key, d in change.items() if d > 0],
-        losses=[key for key, d in change.items() if d < 0],
-        difference=math.fsum(floats) / len(floats),
-        interval=difference_interval(floats),
-        p=sign_flip_test(whole),
-        exact=is_exact(whole),
+        wins=[key for key, d in moved if d > 0],
+        losses=[key for key, d in moved if d < 0],
+        difference=math.fsum(float(d) * many for d, many in differences.items()) / len(before),
+        interval=difference_interval(*counts),
+        p=sign_flip_test(differences),
+        exact=is_exact(differences),
     )
 
 
@@ -201,13 +207,23 @@ class Tally:
     """Counts a run's results as they come, and sums them up. Memory grows with the examples, not the rows."""
 
     def __init__(self) -> None:
-        self.cells: Counter[tuple[str, str | None]] = Counter()  # by example and code; None is a pass
+        self.counts: dict[str, Counts] = {}
+        self.alike: dict[Counts, Counts] = {}  # equal counts are kept once
+        self.missing: Counter[str] = Counter()  # answers that are absent, by example
+        self.failures: Counter[str] = Counter()
         self.reward = 0.0
         self.finish_reasons: Counter[str] = Counter()
 
     def add(self, example_id: str, reward: float, code: str | None, finish_reason: str | None = None) -> None:
-        self.cells[example_id, code] += 1
+        """One result; no code is a pass."""
+        n, c = self.counts.get(example_id, (0, 0))
+        count = n + 1, c + (code is None)
+        self.counts[example_id] = self.alike.setdefault(count, count)
         self.reward += reward
+        if code is not None:
+            self.failures[code] += 1
+        if code == MISSING:
+            self.missing[example_id] += 1
         if finish_reason is not None:
             self.finish_reasons[finish_reason] += 1
 
@@ -216,21 +232,15 @@ class Tally:
 
         An example that nobody answered fails once; for pass@k it fails as often as the others were asked at least.
         """
-        tried, failures = Counter[str](), Counter[str]()
-        for (example_id, code), many in self.cells.items():
-            tried[example_id] += many
-            if code is not None:
-                failures[code] += many
-        by_example = {example_id: (n, self.cells[example_id, None]) for example_id, n in tried.items()}
-        counts = list(by_example.values())
+        counts = list(self.counts.values())
         samples, passes = sum(n for n, _ in counts), sum(c for _, c in counts)
-        silent = {key for (key, code), many in self.cells.items() if code == MISSING and many == tried[key]}
-        fewest = min((n for key, n in tried.items() if key not in silent), default=1)
-        answered = [(fewest, 0) if key in silent else count for key, count in by_example.items()]
+        silent = {key for key, many in self.missing.items() if many == self.counts[key][0]}
+        fewest = min((n for key, (n, _) in self.counts.items() if key not in silent), default=1)
+        answered = [(fewest, 0) if key in silent else count for key, count in self.counts.items()]
         ks = [2**i for i in range(fewest.bit_length())]  # 1, 2, 4, … up to `fewest`
         return {
             "examples": len(counts),
-            "completions": samples - failures[MISSING] - failures[FAILED],
+            "completions": samples - self.failures[MISSING] - self.failures[FAILED],
             "scored": samples,
             "passes": passes,
             "pass_rate": passes / samples,
@@ -239,7 +249,7 @@ class Tally:
             "pass_at_1_interval": list(rate_interval(counts)),
             "pass_at_1_standard_error": clustered_error(counts),
             "pass_at_k": {str(k): mean_pass_at_k(answered, k) for k in ks},
-            "failures": dict(sorted(failures.items())),
-            "samples_per_example": [min(tried.values()), max(tried.values())],
+            "failures": dict(sorted(self.failures.items())),
+            "samples_per_example": [min(n for n, _ in counts), max(n for n, _ in counts)],
             "finish_reasons": dict(sorted(self.finish_reasons.items())),
         }

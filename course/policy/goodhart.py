@@ -223,7 +223,7 @@ def print_report(findings: Findings) -> None:
         rows.add_row(str(summary["seed"]), "π0", percent(pi0["proxy"]), percent(pi0["strict"]), "", "0.00", "")
         for row in summary["curves"]:
             best = f"{percent(row['best_strict'])}, {row['best_step']}"
-            change = f"{100 * row['strict_change_from_pi0']:+.1f} points, p = {p_value(row['p'])}"
+            change = f"{100 * row['strict_change_from_pi0']:+.1f} points, p {p_value(row['p'], '= ')}"
             earned = percent(row["proxy"]), percent(row["strict"])
             rows.add_row("", leash(row["beta"]), *earned, best, f"{row['kl']:.2f}", change)
     out.print(f"\nAt the end, {SAMPLES} samples of each dev prompt:")

@@ -218,7 +218,7 @@ def print_report(findings: Findings) -> None:
         shown.add_row(row["split"], row["way"], *rates, str(row["samples_at_inference"]), f"{row['kl']:.2f}")
     out.print()
     out.print(shown)
-    shown = table("split", "after", "against", ">pass@1", "95 % interval", ">wins, losses", ">exact paired p")
+    shown = table("split", "after", "against", ">pass@1", "95 % interval", ">rate up, down", ">exact paired p")
     for pair in findings.pairs:
         low, high = (100 * end for end in pair["interval"])
         change = f"{100 * pair['difference']:+.1f} points", f"{low:+.1f} to {high:+.1f}"
@@ -235,7 +235,7 @@ def print_report(findings: Findings) -> None:
         f"ones), and answer with one. After {budget // (N - 1):,} answers best of {N} has sampled more than they ever "
         "did.",
         f"REINFORCE against fine-tuning on the best, on {learners['split']}: {100 * learners['difference']:+.1f} "
-        f"points, p = {p_value(learners['p'])}: {verdict}.",
+        f"points, p {p_value(learners['p'], '= ')}: {verdict}.",
         f"Compare pass@1 and pass@{ANSWERS}: what learning gains at one sample it may lose in variety.",
     )
 

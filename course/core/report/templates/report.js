@@ -12,7 +12,7 @@
   const codes = [...document.querySelectorAll("[data-code]")];
   const outcomes = [...document.querySelectorAll("[data-outcome]")];
   const turns = [...document.querySelectorAll("[data-turn]")];
-  const outcomeWord = ["win", "loss", "tie"];
+  const outcomeClass = ["win", "loss", "tie"];
   const shown = { code: -1, outcome: -1, query: "", page: 0 };
   let haystacks = null; // what a search looks at, made at the first search
   let matches = [];
@@ -126,8 +126,7 @@
         const made = cell(which ? "after" : "before", ...(side ? [completion(side), element("br"), code(side)] : ["no such sample"]));
         line.append(made);
       });
-      const word = outcomeWord[row[3]];
-      line.append(cell("outcome", element("span", word, `outcome ${word}`)));
+      line.append(cell("outcome", element("span", data.outcomes[row[3]], `outcome ${outcomeClass[row[3]]}`)));
     } else {
       line.append(cell("completion", completion(first)), cell("reward", first[2]), cell("code", code(first)));
     }
