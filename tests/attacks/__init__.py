@@ -1,0 +1,1 @@
+"""Attacks: damage that is made on purpose, and what must be said of it."""
