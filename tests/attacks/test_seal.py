@@ -72,7 +72,7 @@ def region_moved(root: Path) -> None:
     first, end = "# >>> yours to edit\n", "# <<< yours to edit"
     start, stop = text.index(first), text.index(end) + len(end)
     assert seal.YOURS.search(text.encode())
-    path.write_text(text[:start] + text[stop:] + f"\n{first}print('last')\n{end}\n", encoding="utf-8")
+    path.write_text(text[:start] + text[stop:] + f"{first}print('last')\n{end}", encoding="utf-8")
 
 
 def bytecode(source: str, stamp: bytes, flags: int = 0) -> bytes:
