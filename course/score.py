@@ -29,8 +29,8 @@ SPEC_VERSION = "1"
 MAX_CHARACTERS = 10_000
 MAX_DIGITS = 18  # every such integer fits in 64 bits, so no reader of our files can round it
 
-# Every way to fail, in words, `Final:` in any case and with up to nine spaces before its colon. `diagnose` goes through
-# them in this order, and the first that fits is the code. Those of the number describe all that follows `Final: `.
+# Every way to fail, in words (docs/spec.md says exactly when each fits). `diagnose` goes through them in this order, and
+# the first that fits is the code.
 CODES: dict[str, str] = {
     "not_text": "the completion is not text",
     "too_long": f"the completion is longer than {MAX_CHARACTERS:,} characters",
@@ -39,7 +39,7 @@ CODES: dict[str, str] = {
     "lookalike_character": "a character only looks like the ASCII one that the line needs",
     "several_answers": "it says `Final:` more than once",
     "bare_number": "the number stands alone, without `Final: `",
-    "missing_prefix": "it neither says `Final:` nor begins with `Final` and a number",
+    "missing_prefix": "it never says `Final:`",
     "several_lines": "it has more than one line",
     "extra_text_before": "something stands before `Final:`",
     "wrong_case": "`Final` is not spelt with exactly one capital, F",
@@ -47,7 +47,7 @@ CODES: dict[str, str] = {
     "missing_number": "nothing follows `Final:`",
     "wrong_space": "a tab stands where the space should",
     "missing_space": "the space after the colon is missing",
-    "extra_space": "a space stands before the colon, a second one behind it, or one behind the minus sign",
+    "extra_space": "there is a space too many",
     "plus_sign": "the number has a plus sign",
     "minus_zero": "zero has a minus sign",
     "leading_zero": "the number begins with a needless zero",
