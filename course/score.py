@@ -202,7 +202,8 @@ def after_space(form: str) -> Fits:
     return lambda line, marker: pattern.fullmatch(line, len("Final: "))
 
 
-# When each of CODES fits, in their order: asked of a trimmed line that is not in form, and of its first `Final:`.
+# When each of CODES fits a trimmed line that is not in form, with its first `Final:`; asked in their order, so that each
+# may count on it that those before it do not fit.
 FITS: dict[str, Fits] = {
     "empty": lambda line, marker: not line,
     "invisible_character": lambda line, marker: parse(visible(line)) is not None,

@@ -175,7 +175,9 @@ FITS: dict[str, Callable[[str], bool]] = {
     "wrong_space": lambda line: (rest(line) or "")[:1] == "\t",
     "missing_space": lambda line: (rest(line) or " ")[:1] not in (" ", "\t"),
     "extra_space": lambda line: (
-        line[5:6] in (" ", "\t") or (rest(line) or "")[:2] in ("  ", " \t") or (rest(line) or "")[:3] == " - "
+        (bool(said(line)) and line[said(line)[0][1] - 2] in BLANKS)
+        or (rest(line) or "")[:2] in ("  ", " \t")
+        or (rest(line) or "")[:3] == " - "
     ),
     "plus_sign": of_number(lambda number: number[:1] == "+" and all_digits(number[1:])),
     "minus_zero": of_number(lambda number: number[:1] == "-" and number[1:] == "0" * max(1, len(number) - 1)),
