@@ -11,7 +11,7 @@ Specification, version 1 (`docs/spec.md` says it with examples). A completion ea
      zero, at most 18 digits, nothing before or after;
   4. that integer is the example's `expected_answer`.
 
-Everything else earns 0.0, and `details["code"]` names the first rule that it breaks.
+Everything else earns 0.0, and `details["code"]` says why: the first of CODES that fits.
 
 Read it in the order it runs: `score` -> `trim` -> `parse` (where parsing happens) -> the comparison (where
 the answer is checked) -> `diagnose` (where a failure becomes a code). The reward never depends on
@@ -22,14 +22,15 @@ is checked before anything reads the text, and every pattern below runs in linea
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 SPEC_VERSION = "1"
 MAX_CHARACTERS = 10_000
 MAX_DIGITS = 18  # every such integer fits in 64 bits, so no reader of our files can round it
 
-# Every way to fail, in words. `diagnose` tries them in this order, and the first that fits is the code.
+# Every way to fail, in words (docs/spec.md says exactly when each fits). `diagnose` goes through them in this order, and
+# the first that fits is the code.
 CODES: dict[str, str] = {
     "not_text": "the completion is not text",
     "too_long": f"the completion is longer than {MAX_CHARACTERS:,} characters",
@@ -44,8 +45,8 @@ CODES: dict[str, str] = {
     "wrong_case": "`Final` is not spelt with exactly one capital, F",
     "missing_colon": "the colon after `Final` is missing",
     "missing_number": "nothing follows `Final:`",
-    "missing_space": "the space after the colon is missing",
     "wrong_space": "a tab stands where the space should",
+    "missing_space": "the space after the colon is missing",
     "extra_space": "there is a space too many",
     "plus_sign": "the number has a plus sign",
     "minus_zero": "zero has a minus sign",
@@ -74,7 +75,8 @@ def score(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
     reward is 1.0) and `checks` (name -> passed, in the order they are made; a check not reached counts as
     not passed).
 
-    Raises ValueError for an example without a usable expected answer: a broken ruler is not a wrong answer.
+    Raises ValueError for an example that is no mapping, or without a usable expected answer: a broken ruler is not a
+    wrong answer.
     """
     expected = expected_answer(example)
     text = as_text(completion)
@@ -98,10 +100,14 @@ def score(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
 
 
 def expected_answer(example: Mapping[str, Any]) -> int:
-    """The example's expected answer, refused if the spec could never accept it."""
-    expected = example.get("expected_answer")
+    """The example's expected answer. Raises ValueError if there is none, or one that the spec could never accept."""
+    try:
+        expected = example.get("expected_answer")
+    except Exception as error:  # no mapping, or one that raises when it is read
+        raise ValueError(f"the example is no mapping that holds expected_answer: {type(error).__name__}") from error
     if type(expected) is not int or abs(expected) >= 10**MAX_DIGITS:
-        raise ValueError(f"expected_answer must be an integer of at most {MAX_DIGITS} digits, not {expected!r:.80}")
+        found = "a longer one" if type(expected) is int else type(expected).__name__
+        raise ValueError(f"expected_answer must be an integer of at most {MAX_DIGITS} digits, not {found}")
     return expected
 
 
@@ -131,10 +137,11 @@ def parse(line: str) -> int | None:
 
 # From here on: why a completion that did not parse failed. Nothing below can change a reward.
 
-# Controls, soft hyphen, fillers, zero-width characters, direction marks, variation selectors, lone surrogates.
+# Controls, soft hyphen, fillers, zero-width characters, direction marks, variation selectors, lone surrogates, the
+# empty pattern of braille.
 INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+    r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
     r"\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
 # What Unicode's compatibility form (NFKC) leaves alone: dashes, colons, a space, Greek and Cyrillic letters.
@@ -158,84 +165,69 @@ NEWLINE = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
 MARKER = re.compile(r"final[ \t]{0,9}:", re.IGNORECASE | re.ASCII)
 NO_COLON = re.compile(r"final[ \t=-]{0,9}[0-9]", re.IGNORECASE | re.ASCII)
 BARE_NUMBER = re.compile(r"[+-]?[0-9][0-9,._]*")
-NUMBER_FORMS = (  # what stands after `Final: `, in the order tried
-    ("plus_sign", re.compile(r"\+[0-9]+")),
-    ("minus_zero", re.compile(r"-0+")),
-    ("leading_zero", re.compile(r"-?0[0-9]+")),
-    ("thousands_separator", re.compile(r"-?[0-9]{1,3}(?:[,_' ][0-9]{3})+")),
-    ("decimal", re.compile(r"[+-]?[0-9]*\.[0-9]+")),
-    ("scientific_notation", re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?[eE][+-]?[0-9]+")),
-    ("trailing_punctuation", re.compile(r"-?[0-9]+[.,;:!?]+")),
-    ("too_many_digits", re.compile(r"-?[1-9][0-9]{18,}")),
-    ("expression", re.compile(r"(?=.*[0-9])(?=.*[-+*/^=x×÷])[-+*/^=x×÷() 0-9]+")),  # noqa: RUF001
-    ("extra_text_after", re.compile(r"-?[0-9].*")),
-)
 
 
 def diagnose(completion: object) -> str:
-    """The code of a completion that did not parse: the first rule of CODES that it breaks."""
+    """The code of a completion that did not parse: the first of CODES that fits it."""
     text = as_text(completion)
     if text is None:
         return "too_long" if issubclass(type(completion), str) else "not_text"
     line = trim(text)
-    if not line:
-        return "empty"
-    return (
-        hidden_or_lookalike(line) or wrong_shape(line) or wrong_spelling(line) or wrong_number(line[len("Final: ") :])
-    )
-
-
-def hidden_or_lookalike(line: str) -> str | None:
-    """Would the line be in form, were it not for characters that deceive the eye? (Asked of short lines only.)"""
-    if len(line) > 4 * LONGEST_LINE or (line.isascii() and line.isprintable()):
-        return None
-    visible = INVISIBLE.sub("", line)
-    if parse(trim(visible)) is not None:
-        return "invisible_character"
-    plain = unicodedata.normalize("NFKC", visible.translate(LOOKALIKES)).translate(LOOKALIKES)
-    plain = "".join(str(unicodedata.decimal(character, character)) for character in plain)
-    return "lookalike_character" if parse(trim(plain)) is not None else None
-
-
-def wrong_shape(line: str) -> str | None:
-    """Is it anything but one line that begins with its one `Final:`?"""
     marker = MARKER.search(line) if ":" in line else None
-    if marker and MARKER.search(line, marker.end()):
-        return "several_answers"
-    if not marker and BARE_NUMBER.fullmatch(line):
-        return "bare_number"
-    if not marker and not NO_COLON.match(line):
-        return "missing_prefix"
-    if NEWLINE.search(line):
-        return "several_lines"
-    if marker and marker.start() > 0:
-        return "extra_text_before"
-    return None
+    return next(code for code, fits in FITS.items() if fits(line, marker))
 
 
-def wrong_spelling(line: str) -> str | None:
-    """The line begins with some form of `Final`: is it spelt, and spaced, as the spec wants it?"""
-    if not line.startswith("Final"):
-        return "wrong_case"
-    if not MARKER.match(line):
-        return "missing_colon"
-    if not line.startswith("Final:"):
-        return "extra_space"
-    after_colon = line[len("Final:") :]
-    if not after_colon:
-        return "missing_number"
-    if after_colon.startswith("\t"):
-        return "wrong_space"
-    if not after_colon.startswith(" "):
-        return "missing_space"
-    if after_colon.startswith(("  ", " \t", " - ")):
-        return "extra_space"
-    return None
+def visible(line: str) -> str:
+    """The line without the characters that cannot be seen; empty if it is far too long to be in form."""
+    return "" if len(line) > 4 * LONGEST_LINE else trim(INVISIBLE.sub("", line))
 
 
-def wrong_number(number: str) -> str:
-    """The line is `Final: ` and something that is not an integer in form: what is it?"""
-    for code, form in NUMBER_FORMS:
-        if form.fullmatch(number):
-            return code
-    return "not_an_integer"
+def plain(line: str) -> str:
+    """The line without what cannot be seen, and with ASCII in place of what looks like it."""
+    folded = unicodedata.normalize("NFKC", visible(line).translate(LOOKALIKES)).translate(LOOKALIKES)
+    return trim("".join(str(unicodedata.decimal(character, character)) for character in folded))
+
+
+Fits = Callable[[str, re.Match[str] | None], object]
+
+
+def after_marker(*starts: str) -> Fits:
+    """What follows the line's `Final:` begins so."""
+    return lambda line, marker: marker and line.startswith(starts, marker.end())
+
+
+def after_space(form: str) -> Fits:
+    """What follows `Final: ` has, as a whole, this form."""
+    pattern = re.compile(form)
+    return lambda line, marker: pattern.fullmatch(line, len("Final: "))
+
+
+# When each of CODES fits a trimmed line that is not in form, with its first `Final:`; asked in their order, so that each
+# may count on it that those before it do not fit.
+FITS: dict[str, Fits] = {
+    "empty": lambda line, marker: not line,
+    "invisible_character": lambda line, marker: parse(visible(line)) is not None,
+    "lookalike_character": lambda line, marker: not line.isascii() and parse(plain(line)) is not None,
+    "several_answers": lambda line, marker: marker and MARKER.search(line, marker.end()),
+    "bare_number": lambda line, marker: BARE_NUMBER.fullmatch(line),
+    "missing_prefix": lambda line, marker: not marker and not NO_COLON.match(line),
+    "several_lines": lambda line, marker: NEWLINE.search(line),
+    "extra_text_before": lambda line, marker: marker and marker.start() > 0,
+    "wrong_case": lambda line, marker: not line.startswith("Final"),
+    "missing_colon": lambda line, marker: not marker,
+    "missing_number": lambda line, marker: marker and marker.end() == len(line),
+    "wrong_space": after_marker("\t"),
+    "missing_space": lambda line, marker: not after_marker(" ")(line, marker),
+    "extra_space": lambda line, marker: not line.startswith("Final:") or after_marker("  ", " \t", " - ")(line, marker),
+    "plus_sign": after_space(r"\+[0-9]+"),
+    "minus_zero": after_space(r"-0+"),
+    "leading_zero": after_space(r"-?0[0-9]+"),
+    "thousands_separator": after_space(r"-?[0-9]{1,3}(?:[,_' ][0-9]{3})+"),
+    "decimal": after_space(r"[+-]?[0-9]*\.[0-9]+"),
+    "scientific_notation": after_space(r"[+-]?[0-9]+(?:\.[0-9]*)?[eE][+-]?[0-9]+"),
+    "trailing_punctuation": after_space(r"-?[0-9]+[.,;:!?]+"),
+    "too_many_digits": after_space(r"-?[1-9][0-9]{18,}"),
+    "expression": after_space(r"(?=.*[0-9])(?=.*[-+*/^=x×÷])[-+*/^=x×÷() 0-9]+"),  # noqa: RUF001
+    "extra_text_after": after_space(r"-?[0-9].*"),
+    "not_an_integer": lambda line, marker: True,
+}

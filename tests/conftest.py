@@ -141,3 +141,12 @@ def small_sets(tmp_path: Path) -> tuple[object, ...]:
         rows = (ROOT / "data" / "datasets" / f"math_{split}.jsonl").read_text(encoding="utf-8").splitlines()[:60]
         words += [f"--{split}", write_rows(tmp_path / f"few_{split}.jsonl", [json.loads(row) for row in rows])]
     return tuple(words)
+
+
+@pytest.fixture
+def core_copy(tmp_path: Path) -> Path:
+    """A copy of the core that a test may spoil."""
+    root = tmp_path / "copy"
+    shutil.copytree(ROOT / "course", root / "course", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "data", root / "data")
+    return root

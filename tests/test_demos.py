@@ -235,7 +235,7 @@ def test_a_worse_rule_is_not_called_pass_at_n(
 def test_a_scorer_that_fails_the_gate_measures_nothing(
     name: str, monkeypatch: pytest.MonkeyPatch, command: Command, tmp_path: Path
 ) -> None:
-    broken = GoldenReport(cases=1, crashes=[(GoldenCase("x", 1, "", "a test", 1.0), {"reward": 0.0, "details": {}})])
+    broken = GoldenReport(cases=1, crashes=[(GoldenCase("x", 1, "", "a test", reward=1.0), "nothing")])
     monkeypatch.setattr("course.core.golden.check_golden", lambda folder: broken)
     done = command(f"course.{name}", "--runs-dir", tmp_path / "runs")
     assert done.code == 1

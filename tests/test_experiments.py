@@ -65,7 +65,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def scored(text: str, rubric: str = "tolerant", expected: int = 42) -> ScoredCompletion:
-    example: Example = {"id": f"x{expected}", "prompt": "", "expected_answer": expected, "metadata": {}}
+    example: Example = {"id": f"x{expected}", "prompt": "Compute 6*7.", "expected_answer": expected, "metadata": {}}
     return score_completions([example], [text], rubric)[0]
 
 

@@ -1,6 +1,6 @@
 """The golden gate: complete, two-sided, and in the way of every evaluation."""
 
-import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from course.core.files import InputError
 from course.core.golden import GoldenCase, check_golden, load_golden
 from course.core.paths import GOLDEN
 from course.score import CODES, score
-from tests.conftest import Command
+from tests.conftest import Command, write_rows
 
 NONE = Path("nowhere.jsonl")  # a student may have exploits of their own
 PACKS = ("golden_correct", "golden_exploits", "golden_cases")
@@ -21,7 +21,7 @@ CASES = [case for name in PACKS for case in load_golden(GOLDEN / f"{name}.jsonl"
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.id}: {case.source}")
 def test_every_golden_case(case: GoldenCase) -> None:
-    result = score({"expected_answer": case.expected_answer}, case.completion)
+    result = score({"expected_answer": case.expected_answer}, case.given)
     assert result["reward"] == case.reward
     if case.code:
         assert result["details"]["code"] == case.code
@@ -29,15 +29,25 @@ def test_every_golden_case(case: GoldenCase) -> None:
 
 def test_the_packs_are_large_enough_and_cover_every_code() -> None:
     sizes = {name: len(load_golden(GOLDEN / f"{name}.jsonl")) for name in PACKS}
-    assert sizes["golden_correct"] >= 25
-    assert sizes["golden_exploits"] >= 40
-    assert sizes["golden_cases"] >= 60
+    assert sizes["golden_correct"] >= 35
+    assert sizes["golden_exploits"] >= 300
+    assert sizes["golden_cases"] >= 90
     assert {case.code for case in CASES if case.code} == set(CODES)
     assert len({case.id for case in CASES}) == len(CASES)
     assert all(case.source for case in CASES)
     assert all(case.hole for case in load_golden(GOLDEN / "golden_exploits.jsonl"))
-    same = [(case.expected_answer, json.dumps(case.completion)) for case in load_golden(GOLDEN / "golden_cases.jsonl")]
-    assert len(set(same)) == len(same)
+    for name in PACKS:
+        same = [repr((c.expected_answer, c.completion, c.given_as)) for c in load_golden(GOLDEN / f"{name}.jsonl")]
+        assert len(set(same)) == len(same)
+
+
+def test_every_golden_case_asks_what_its_answer_is() -> None:
+    """A row is an example and a completion: the prompt is of the course's form, and the answer is right."""
+    for case in CASES:
+        asked = re.fullmatch(r"Compute (\d+)([-+*])(\d+)\. Output exactly one line: Final: <int>\.", case.prompt)
+        assert asked is not None, case.id
+        a, b = int(asked[1]), int(asked[3])
+        assert {"+": a + b, "-": a - b, "*": a * b}[asked[2]] == case.expected_answer, case.id
 
 
 def test_false_positives_and_false_negatives_are_told_apart() -> None:
@@ -66,7 +76,9 @@ def test_a_failing_gate_stops_the_evaluation(
 ) -> None:
     golden = shutil.copytree(GOLDEN, tmp_path / "golden")
     with (golden / "golden_correct.jsonl").open("a", encoding="utf-8") as file:
-        file.write('{"id": "new", "expected_answer": 5, "completion": "five", "source": "a test"}\n')
+        file.write(
+            '{"id": "new", "prompt": "Compute 2+3.", "expected_answer": 5, "completion": "five", "source": "a test"}\n'
+        )
     words = ("--dataset", dataset, "--completions", completions, "--runs-dir", tmp_path / "runs")
     done = command("course.eval", *words, "--golden-dir", golden)
     assert done.code == 1
@@ -78,20 +90,18 @@ def test_a_failing_gate_stops_the_evaluation(
 
 
 @pytest.mark.parametrize(
-    ("row", "reason"),
+    ("changes", "reason"),
     [
-        ('{"id": "n", "expected_answer": 5, "completion": "x", "source": "s", "reward": 0}', "needs a code"),
-        (
-            '{"id": "n", "expected_answer": 5, "completion": "x", "source": "s", "reward": 1, "code": "empty"}',
-            "needs a code",
-        ),
-        ('{"id": "n", "expected_answer": 5, "completion": "x", "source": "s", "reward": 2}', "reward of 0 or 1"),
-        ('{"id": "n", "expected_answer": 5, "completion": "x", "source": "s", "rewrad": 0}', "unknown field"),
+        ({"reward": 0}, "needs a code"),
+        ({"reward": 1, "code": "empty"}, "needs a code"),
+        ({"reward": 2}, "reward of 0 or 1"),
+        ({"rewrad": 0}, "unknown field"),
     ],
 )
-def test_a_broken_golden_case_is_refused(row: str, reason: str, tmp_path: Path) -> None:
+def test_a_broken_golden_case_is_refused(changes: dict[str, object], reason: str, tmp_path: Path) -> None:
     golden = shutil.copytree(GOLDEN, tmp_path / "golden")
-    (golden / "golden_cases.jsonl").write_text(row + "\n", encoding="utf-8")
+    row = {"id": "n", "prompt": "Compute 2+3.", "expected_answer": 5, "completion": "x", "source": "s"}
+    write_rows(golden / "golden_cases.jsonl", [row | changes])
     with pytest.raises(InputError, match=f"line 1: .*{reason}"):
         check_golden(golden)
 

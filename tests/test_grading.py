@@ -55,8 +55,8 @@ def test_a_mutant_is_wrong_in_few_things(mutant: Mutant) -> None:
     """Each differs from the true scorer somewhere on the golden cases or asked twice, and agrees on most of them."""
     differs = 0
     for case in CASES:
-        true = score({"expected_answer": case.expected_answer}, case.completion)
-        differs += outcome_of(mutant, case.expected_answer, case.completion) != true
+        true = score({"expected_answer": case.expected_answer}, case.given)
+        differs += outcome_of(mutant, case.expected_answer, case.given) != true
     wide = {"bare_details", "one_code", "partial_credit"}  # these are wrong about whatever earns 0, or nearly
     assert mutant.name in wide or differs <= len(CASES) / 4
     assert differs or mutant.name in {"remembers", "large_refused", "rounded"}, "a fault that no golden case shows"

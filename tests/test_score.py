@@ -2,10 +2,14 @@
 
 import ast
 import itertools
+import json
 import math
+import os
 import re
 import subprocess
 import sys
+import types
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,35 +20,11 @@ from hypothesis import strategies as st
 from course import score as scorer
 from course.score import CODES, MAX_CHARACTERS, score
 from tests.conftest import ROOT
+from tests.second_writing import FITS, code_of, compare, completions, spec_accepts, trimmed
 
 EXAMPLE = {"id": "x", "prompt": "Compute 17*19. Output exactly one line: Final: <int>.", "expected_answer": 323}
 DETAIL_KEYS = ["spec_version", "parsed", "extracted", "expected", "code", "checks"]
 CHECKS = ["is_text_within_limit", "is_in_form", "is_expected_answer"]
-DIGITS = "0123456789"
-
-
-def spec_accepts(text: str, expected: int) -> bool:
-    """The spec, version 1, written a second time from its words alone: no regex, no strip, no int()."""
-    if len(text) > MAX_CHARACTERS:
-        return False
-    start, end = 0, len(text)
-    while start < end and text[start] in " \t\r\n":
-        start += 1
-    while end > start and text[end - 1] in " \t\r\n":
-        end -= 1
-    line = text[start:end]
-    if line[:7] != "Final: ":
-        return False
-    number = line[7:]
-    digits = number[1:] if number[:1] == "-" else number
-    if not 1 <= len(digits) <= 18 or any(character not in DIGITS for character in digits):
-        return False
-    if digits[0] == "0" and (len(digits) > 1 or number[0] == "-"):
-        return False
-    value = 0
-    for character in digits:
-        value = 10 * value + DIGITS.index(character)
-    return (-value if number[0] == "-" else value) == expected
 
 
 def check(completion: Any, expected: int = 323) -> dict[str, Any]:
@@ -118,11 +98,53 @@ def test_near_misses_are_scored_as_the_spec_says(text: str) -> None:
     assert (check(text)["reward"] == 1.0) == spec_accepts(text, 323)
 
 
+def disagreements(count: int) -> list[tuple[int, str]]:
+    """Where the two writings of the spec disagree; and that the completions tried are of every kind."""
+    given, disagree = compare(count)
+    assert given.keys() >= {str(None), *CODES} - {"not_text"}
+    assert given["None"] > count / 10
+    return disagree
+
+
+def test_the_two_writings_agree_on_rewards_and_codes() -> None:
+    assert not disagreements(20_000)
+
+
 @pytest.mark.prove
-@settings(max_examples=100_000, deadline=None, database=None)
-@given(NEAR_MISSES)
-def test_very_many_near_misses_are_scored_as_the_spec_says(text: str) -> None:
-    assert (check(text)["reward"] == 1.0) == spec_accepts(text, 323)
+def test_the_two_writings_agree_on_a_million_completions() -> None:
+    """Ten million: python -m tests.second_writing 10000000"""
+    assert not disagreements(1_000_000)
+
+
+def test_the_first_code_that_fits_is_the_code() -> None:
+    """Exhaustive: up to four of these pieces after `Final`, and up to five characters of their own."""
+    pieces = (":", " ", "\t", "-", "+", "0", "1", ".", "323", "\n", "e")
+    for length in range(5):
+        for characters in itertools.product(pieces, repeat=length):
+            for start in ("", "Final", "final", "Final:"):
+                text = start + "".join(characters)
+                assert score(EXAMPLE, text)["details"]["code"] == code_of(text, 323), repr(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fitting"),
+    [
+        ("Final :323", ["missing_space", "extra_space"]),
+        ("Final :", ["missing_number", "extra_space"]),
+        ("Final :\t323", ["wrong_space", "extra_space"]),
+        ("Final:\t323", ["wrong_space"]),
+        ("Final\t: 323", ["extra_space"]),
+        ("final :323", ["wrong_case", "missing_space", "extra_space"]),
+        ("Final 323\nDone.", ["several_lines", "missing_colon"]),
+        ("So final: 1\nFinal: 2", ["several_answers", "several_lines", "extra_text_before"]),
+        ("\u200bFinal: \uff13", ["lookalike_character", "extra_text_before"]),
+        ("Final: -0323", ["leading_zero", "expression", "extra_text_after", "not_an_integer"]),
+        ("Final: +323.", ["not_an_integer"]),
+    ],
+)
+def test_of_several_codes_that_fit_the_first_is_given(text: str, fitting: list[str]) -> None:
+    assert [code for code, fits in FITS.items() if fits(trimmed(text))] == fitting
+    assert score(EXAMPLE, text)["details"]["code"] == fitting[0]
 
 
 @settings(max_examples=2_000, deadline=None, database=None)
@@ -223,16 +245,85 @@ def test_no_pattern_backtracks(unit: str) -> None:
         check(prefix + body + suffix)
 
 
-@pytest.mark.parametrize(
-    "expected",
-    [None, "323", 3.0, True, 10**18, -(10**18), math.nan],
-    ids=["none", "text", "float", "bool", "big", "small", "nan"],
-)
-def test_a_broken_ruler_is_refused(expected: Any) -> None:
-    with pytest.raises(ValueError, match="expected_answer must be an integer"):
-        score({"expected_answer": expected}, "Final: 323")
-    with pytest.raises(ValueError, match="expected_answer must be an integer"):
-        score({}, "Final: 323")
+class Raises(dict[str, Any]):
+    def get(self, *_: Any) -> Any:
+        raise RuntimeError("two\nlines")
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("repr")
+
+
+BROKEN_RULERS: dict[str, Any] = {
+    **{
+        f"expects {name}": {"expected_answer": value}
+        for name, value in (
+            ("nothing", None),
+            ("text", "323"),
+            ("a float", 3.0),
+            ("true", True),
+            ("19 digits", 10**18),
+            ("19 digits below zero", -(10**18)),
+            ("more digits than Python prints", 10**5000),
+            ("NaN", math.nan),
+            ("what cannot be printed", Unprintable()),
+        )
+    },
+    "is empty": {},
+    "is None": None,
+    "is a list": [("expected_answer", 323)],
+    "is text": "expected_answer",
+    "is a number": 323,
+    "is a type": dict,
+    "raises when it is read": Raises(expected_answer=323),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_RULERS)
+def test_a_broken_ruler_is_refused(name: str) -> None:
+    """In one line, whatever the completion is."""
+    for completion in ("Final: 323", None):
+        with pytest.raises(ValueError, match="expected_answer") as refused:
+            score(BROKEN_RULERS[name], completion)
+        assert "\n" not in str(refused.value)
+
+
+def test_an_example_may_be_any_mapping_and_is_not_changed() -> None:
+    example = types.MappingProxyType({"expected_answer": 323})
+    assert score(example, "Final: 323")["reward"] == 1.0
+    missing: dict[str, int] = defaultdict(int)
+    with pytest.raises(ValueError, match="expected_answer"):
+        score(missing, "Final: 0")
+    assert not missing
+
+
+def test_nothing_outside_changes_a_score() -> None:
+    """Another process, with another locale, time zone and seed of hashes: the same results, to the byte."""
+    texts = [text for _, text in itertools.islice(completions(7), 2_000)]
+    lines = (
+        "import sys, json",
+        "from course.score import score",
+        "print([score({'expected_answer': 0}, text) for text in json.load(sys.stdin)])",
+    )
+    outs = set()
+    for changes in (
+        {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "UTC"},
+        {"PYTHONHASHSEED": "2", "LC_ALL": "tr_TR.UTF-8"},
+    ):
+        environment = {**os.environ, **changes, "PYTHONUTF8": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", "\n".join(lines)],
+            cwd=ROOT,
+            env=environment,
+            input=json.dumps(texts),
+            capture_output=True,
+            text=True,
+        )
+        assert done.stderr == ""
+        outs.add(done.stdout)
+    assert len(outs) == 1
+    assert len(outs.pop()) > 100_000
 
 
 def test_the_scorer_needs_the_standard_library_alone() -> None:
@@ -271,10 +362,14 @@ def test_the_spec_page_shows_every_code_and_its_examples_hold() -> None:
         text = eval(literal, {"__builtins__": {}})  # a Python string literal, or a product of one
         shown[code] = score({"expected_answer": 323}, text)["details"]["code"]
     assert shown == {code: code for code in CODES if code != "not_text"}
+    assert list(shown) == list(CODES)[1:], "the order is the scorer's"
     accepted = re.findall(r"^- accepted: `(\"[^`]*\")`", page, re.MULTILINE)
     rejected = re.findall(r"^- rejected: `(\"[^`]*\"[^`]*)`", page, re.MULTILINE)
     assert len(accepted) >= 4
     assert len(rejected) >= 4
     assert all(score(EXAMPLE, eval(text))["reward"] == 1.0 for text in accepted)
     assert all(score(EXAMPLE, eval(text))["reward"] == 0.0 for text in rejected)
+    decided = re.findall(r"^- decided: `(\"[^`]*\")` is `(\w+)`", page, re.MULTILINE)
+    assert len(decided) == 4
+    assert all(score(EXAMPLE, eval(text))["details"]["code"] == code for text, code in decided)
     assert scorer.SPEC_VERSION in page

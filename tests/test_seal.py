@@ -1,7 +1,6 @@
 """The seal: what students read is as it was shipped, or every run says that it is not."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +9,7 @@ import pytest
 
 from course.core import seal
 from course.core.files import InputError
-from tests.conftest import ROOT, Command
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of the core that a test may spoil."""
-    root = tmp_path / "copy"
-    shutil.copytree(ROOT / "course", root / "course", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "data", root / "data")
-    return root
+from tests.conftest import Command
 
 
 def test_the_seal_of_this_repository_is_whole(command: Command) -> None:
@@ -29,13 +19,13 @@ def test_the_seal_of_this_repository_is_whole(command: Command) -> None:
     assert command("course.seal").code == 0
 
 
-def test_a_change_an_addition_and_a_removal_are_named(copy: Path) -> None:
-    assert seal.check_seal(copy).sealed
-    with (copy / "course" / "score.py").open("a") as file:
+def test_a_change_an_addition_and_a_removal_are_named(core_copy: Path) -> None:
+    assert seal.check_seal(core_copy).sealed
+    with (core_copy / "course" / "score.py").open("a") as file:
         file.write("\n")
-    (copy / "course" / "new.py").write_text("")
-    (copy / "data" / "golden" / "golden_cases.jsonl").unlink()
-    state = seal.check_seal(copy)
+    (core_copy / "course" / "new.py").write_text("")
+    (core_copy / "data" / "golden" / "golden_cases.jsonl").unlink()
+    state = seal.check_seal(core_copy)
     assert state.broken == [
         "course/new.py: added",
         "course/score.py: changed",
@@ -44,25 +34,25 @@ def test_a_change_an_addition_and_a_removal_are_named(copy: Path) -> None:
     assert state.sha256 != seal.check_seal().sha256
 
 
-def test_a_students_region_is_left_out(copy: Path) -> None:
-    path = copy / "course" / "selection_demo.py"
+def test_a_students_region_is_left_out(core_copy: Path) -> None:
+    path = core_copy / "course" / "selection_demo.py"
     text = path.read_text(encoding="utf-8")
     start, end = text.index("# >>> yours to edit\n"), text.index("# <<< yours to edit\n")
     assert "def pick_best" in text[start:end]
     path.write_text(text[:start] + "# >>> yours to edit\ndef pick_best(samples):\n    return samples[0]\n" + text[end:])
-    assert seal.check_seal(copy).sealed
+    assert seal.check_seal(core_copy).sealed
     path.write_text(text[:end] + text[end + len("# <<< yours to edit\n") :])
-    assert not seal.check_seal(copy).sealed, "a region that never ends hides nothing"
+    assert not seal.check_seal(core_copy).sealed, "a region that never ends hides nothing"
     path.write_text(text + "\n")
-    assert seal.check_seal(copy).broken == ["course/selection_demo.py: changed"]
+    assert seal.check_seal(core_copy).broken == ["course/selection_demo.py: changed"]
 
 
-def test_every_byte_of_every_other_file_is_sealed(copy: Path) -> None:
+def test_every_byte_of_every_other_file_is_sealed(core_copy: Path) -> None:
     """The marks are marks in one file only: quoted elsewhere, in the seal's own source say, they hide nothing."""
-    for path in sorted((copy / "course").rglob("*.py")):
+    for path in sorted((core_copy / "course").rglob("*.py")):
         if path.name == "selection_demo.py":
             continue
-        name, data = path.relative_to(copy).as_posix(), path.read_bytes()
+        name, data = path.relative_to(core_copy).as_posix(), path.read_bytes()
         for line in range(data.count(b"\n")):
             place = [i for i, byte in enumerate(data) if byte == 10][line] if line < 40 else data.rindex(b"\n")
             assert seal.sealed_hash(name, data[:place] + b"#" + data[place:]) != seal.sealed_hash(name, data)
@@ -70,49 +60,49 @@ def test_every_byte_of_every_other_file_is_sealed(copy: Path) -> None:
                 break
 
 
-def test_files_of_ones_own_may_lie_in_data(copy: Path) -> None:
-    (copy / "data" / "rollouts" / "mine.jsonl").write_text("{}")
-    assert seal.check_seal(copy).sealed
+def test_files_of_ones_own_may_lie_in_data(core_copy: Path) -> None:
+    (core_copy / "data" / "rollouts" / "mine.jsonl").write_text("{}")
+    assert seal.check_seal(core_copy).sealed
 
 
-def typed(copy: Path, module: str, *words: object) -> subprocess.CompletedProcess[str]:
+def typed(core_copy: Path, module: str, *words: object) -> subprocess.CompletedProcess[str]:
     """A command typed in the copy."""
     line = [sys.executable, "-m", module, *map(str, words)]
-    return subprocess.run(line, cwd=copy, capture_output=True, text=True, encoding="utf-8")
+    return subprocess.run(line, cwd=core_copy, capture_output=True, text=True, encoding="utf-8")
 
 
 def test_a_broken_seal_is_in_the_run_and_in_the_way_of_a_comparison(
-    copy: Path, dataset: Path, completions: Path
+    core_copy: Path, dataset: Path, completions: Path
 ) -> None:
     words = ("--dataset", dataset, "--completions", completions)
-    assert typed(copy, "course.eval", *words).returncode == 0
-    (copy / "course" / "new.py").write_text("")
-    assert "The seal on the core is broken" in typed(copy, "course.eval", *words).stdout
-    sealed, loose = sorted((copy / "runs").iterdir())
+    assert typed(core_copy, "course.eval", *words).returncode == 0
+    (core_copy / "course" / "new.py").write_text("")
+    assert "The seal on the core is broken" in typed(core_copy, "course.eval", *words).stdout
+    sealed, loose = sorted((core_copy / "runs").iterdir())
     core = [json.loads((run / "manifest.json").read_text())["core"] for run in (sealed, loose)]
     assert (core[0]["sealed"], core[0]["broken"]) == (True, [])
     assert (core[1]["sealed"], core[1]["broken"]) == (False, ["course/new.py: added"])
     assert core[0]["sha256"] != core[1]["sha256"]
-    done = typed(copy, "course.compare", sealed, loose)
+    done = typed(core_copy, "course.compare", sealed, loose)
     assert done.returncode == 1
     assert "seal of the core: True before, False after" in done.stdout
     assert "an instrument that nobody vouches for" in done.stdout
 
 
-def test_the_broken_seal_is_said_kindly_and_can_be_renewed(copy: Path) -> None:
-    (copy / "course" / "new.py").write_text("")
-    done = typed(copy, "course.seal")
+def test_the_broken_seal_is_said_kindly_and_can_be_renewed(core_copy: Path) -> None:
+    (core_copy / "course" / "new.py").write_text("")
+    done = typed(core_copy, "course.seal")
     assert done.returncode == 1
     assert "course/new.py: added" in done.stdout
     assert "git checkout" in done.stdout
-    assert typed(copy, "course.seal", "--renew").returncode == 0
-    assert seal.check_seal(copy).sealed
+    assert typed(core_copy, "course.seal", "--renew").returncode == 0
+    assert seal.check_seal(core_copy).sealed
 
 
-def test_a_missing_or_broken_seal_file_is_bad_input(copy: Path) -> None:
-    (copy / "course" / "seal.json").write_text("[]")
+def test_a_missing_or_broken_seal_file_is_bad_input(core_copy: Path) -> None:
+    (core_copy / "course" / "seal.json").write_text("[]")
     with pytest.raises(InputError, match="Expected `object`"):
-        seal.check_seal(copy)
-    (copy / "course" / "seal.json").unlink()
+        seal.check_seal(core_copy)
+    (core_copy / "course" / "seal.json").unlink()
     with pytest.raises(InputError, match="No such file"):
-        seal.check_seal(copy)
+        seal.check_seal(core_copy)

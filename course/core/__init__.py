@@ -3,6 +3,8 @@
 import importlib.util
 import sys
 
+PACKAGES = ("jinja2", "matplotlib", "msgspec", "numpy", "rich", "tokenizers")
+
 
 def require(packages: tuple[str, ...], advice: str) -> None:
     """Say in one line which packages are missing: a command that was typed ends, an import raises."""
@@ -18,7 +20,7 @@ def require(packages: tuple[str, ...], advice: str) -> None:
 
 
 require(
-    ("jinja2", "matplotlib", "msgspec", "numpy", "rich", "tokenizers"),
+    PACKAGES,
     ". Activate the environment first: . .venv/bin/activate  (Windows: .venv\\Scripts\\activate);"
     " if there is none yet, README.md says how to make it.",
 )

@@ -1,12 +1,15 @@
 """The golden gate's library: cases, and what a scorer makes of them. The command is `course.golden`."""
 
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from course.core.command_line import FoundError
+from course.core.datasets import LARGEST, NonEmpty
 from course.core.display import console, table, visible
 from course.core.files import InputError, JsonLines, sha256
 from course.core.manifest import ERRORS, GoldenRecord
@@ -17,19 +20,47 @@ from course.score import score
 REQUIRED_REWARD = {"golden_correct": 1.0, "golden_exploits": 0.0, "golden_cases": None}
 
 
-class GoldenCase(msgspec.Struct, forbid_unknown_fields=True):
-    """One line of a golden file. `completion` may be any JSON value, because some cases are not text."""
+class Speaker:
+    """No text, and no subclass of text: an object that says something when it is asked for text."""
 
-    id: str
-    expected_answer: int
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+GIVEN_AS: dict[str, Callable[[str], object]] = {
+    "bytes": str.encode,
+    "bytearray": lambda text: bytearray(text.encode()),
+    "object": Speaker,
+}
+
+
+class GoldenCase(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One line of a golden file: an example and a completion, which may be any JSON value: some cases are not text.
+
+    The course's own cases have a prompt; those of a student's suite may do without. `given_as` names what the scorer
+    is given in place of the text, where JSON has no such value.
+    """
+
+    id: NonEmpty
+    expected_answer: Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
     completion: Any
     source: str
+    prompt: str = ""
     reward: float | None = None
     code: str | None = None
     hole: str | None = None
+    given_as: Literal["bytes", "bytearray", "object"] | None = None
+
+    @property
+    def given(self) -> Any:
+        """What the scorer is given as the completion."""
+        return GIVEN_AS[self.given_as](self.completion) if self.given_as else self.completion
 
 
-Case = tuple[GoldenCase, dict[str, Any]]  # a case that the scorer gets wrong, and the scorer's result
+Case = tuple[GoldenCase, str]  # a case that the scorer gets wrong, and what it gave
 
 
 @dataclass
@@ -63,19 +94,36 @@ class GoldenReport:
 
 def load_golden(path: Path) -> list[GoldenCase]:
     """The cases of one of the course's golden files, each with the reward it requires. Raises InputError."""
-    return load_cases(path, REQUIRED_REWARD[path.stem])
+    return read_cases(JsonLines(path, GoldenCase), REQUIRED_REWARD[path.stem], needs_prompt=True)
 
 
 def load_cases(path: Path, required: float | None) -> list[GoldenCase]:
     """Golden cases with the reward that all of them require; None: each says its own. Raises InputError."""
-    cases = []
-    for number, case in JsonLines(path, GoldenCase):
+    return read_cases(JsonLines(path, GoldenCase), required)
+
+
+def read_cases(
+    lines: JsonLines[GoldenCase], required: float | None, needs_prompt: bool = False, names: set[str] | None = None
+) -> list[GoldenCase]:
+    """As `load_cases`, of a file that is read once, so that `lines.sha256` is the hash of what was read.
+
+    `names` are the ids that came before, which may not come again. Raises InputError.
+    """
+    cases, names = [], set() if names is None else names
+    for number, case in lines:
+        if case.id in names:
+            raise InputError(lines.path, f"duplicate id {case.id!r}", number)
         if required is not None:
             case.reward = required
         if case.reward not in (0.0, 1.0):
-            raise InputError(path, "the case needs a reward of 0 or 1", number)
+            raise InputError(lines.path, "the case needs a reward of 0 or 1", number)
         if (case.code is not None) == (case.reward == 1.0) and required is None:
-            raise InputError(path, "a case needs a code if, and only if, its reward is 0", number)
+            raise InputError(lines.path, "a case needs a code if, and only if, its reward is 0", number)
+        if case.given_as and not isinstance(case.completion, str):
+            raise InputError(lines.path, "given_as needs a completion that is text", number)
+        if needs_prompt and not case.prompt:
+            raise InputError(lines.path, "the case needs a prompt", number)
+        names.add(case.id)
         cases.append(case)
     return cases
 
@@ -85,15 +133,14 @@ def check_golden(folder: Path = GOLDEN, scorer: Scorer = score, your_suite: Path
 
     Raises InputError if a file is missing or broken: no gate, no numbers.
     """
-    report = GoldenReport()
-    hashes = []
-    for name in REQUIRED_REWARD:
-        path = folder / f"{name}.jsonl"
-        for case in load_golden(path):
+    report, names, hashes = GoldenReport(), set[str](), []
+    for name, required in REQUIRED_REWARD.items():
+        lines = JsonLines(folder / f"{name}.jsonl", GoldenCase)
+        for case in read_cases(lines, required, needs_prompt=True, names=names):
             check_case(report, case, scorer)
-        hashes.append(sha256(path.read_bytes()))
+        hashes.append(lines.sha256)
     if your_suite.is_file():
-        for case in load_cases(your_suite, 0.0):
+        for case in read_cases(JsonLines(your_suite, GoldenCase), 0.0, names=names):
             check_case(report, case, scorer)
             report.yours += 1
     report.sha256 = sha256(" ".join(hashes).encode())
@@ -110,21 +157,32 @@ def golden_gate(folder: Path = GOLDEN) -> GoldenReport:
 
 
 def check_case(report: GoldenReport, case: GoldenCase, scorer: Scorer) -> None:
-    """Score one case and enter it in the report."""
-    assert case.reward is not None, "load_cases sets it"
+    """Score one case and enter it in the report. A scorer that raises, exits or gives no score has crashed."""
     report.cases += 1
-    example = {"id": case.id, "prompt": "", "expected_answer": case.expected_answer}
+    example = {"id": case.id, "prompt": case.prompt, "expected_answer": case.expected_answer}
     try:
-        result = scorer(example, case.completion)
-    except Exception as error:  # to find broken scorers is what the gate is for
-        report.crashes.append((case, {"reward": float("nan"), "details": {"code": repr(error)}}))
-        return
-    if result["reward"] > case.reward:
-        report.false_positives.append((case, result))
-    elif result["reward"] < case.reward:
-        report.false_negatives.append((case, result))
-    elif case.code is not None and result["details"].get("code") != case.code:
-        report.wrong_codes.append((case, result))
+        kind, gave = judge(case, scorer(example, case.given))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # to find broken scorers is what the gate is for
+        kind, gave = "crashes", traceback.format_exception_only(error)[-1].strip()
+    if kind:
+        getattr(report, kind).append((case, gave))
+
+
+def judge(case: GoldenCase, result: Any) -> tuple[str, str]:
+    """The kind of error that a result shows (empty: none), and what the scorer gave, in words."""
+    assert case.reward is not None, "read_cases sets it"
+    if type(result) is not dict or result.keys() != {"reward", "details"} or type(result["details"]) is not dict:
+        return "crashes", f"no reward and details: {result!r:.60}"
+    reward, code = result["reward"], result["details"].get("code")
+    if type(reward) is not float or not 0.0 <= reward <= 1.0:  # NaN is not
+        return "crashes", f"no reward from 0.0 to 1.0: {reward!r:.60}"
+    if reward != case.reward:
+        return "false_positives" if reward > case.reward else "false_negatives", f"{reward:g}, not {case.reward:g}"
+    if (code is None) != (reward == 1.0) or (case.code is not None and code != case.code):
+        return "wrong_codes", f"{reward:g}, code {code!r:.60}, not {case.code or 'as its reward'}"
+    return "", ""
 
 
 def print_report(report: GoldenReport) -> None:
@@ -135,10 +193,10 @@ def print_report(report: GoldenReport) -> None:
     out.print(f"golden gate: {'passed' if report.passed else 'FAILED'}, {report.cases} cases{yours}, {counted}")
     if report.passed:
         return
-    rows = table("case", "what is wrong", "completion", "reward", "code", "where the case comes from")
+    rows = table("case", "what is wrong", "completion", "the scorer gave", "where the case comes from")
     for kind, wrong in report.errors.items():
-        for case, result in wrong:
+        singular = {"crashes": "crash"}.get(kind, kind.replace("_", " ").removesuffix("s"))
+        for case, gave in wrong:
             shown = visible(case.completion) if isinstance(case.completion, str) else repr(case.completion)
-            reward, code = f"{result['reward']:g}, not {case.reward:g}", str(result["details"].get("code"))
-            rows.add_row(case.id, kind.replace("_", " ").removesuffix("s"), shown[:60], reward, code, case.source)
+            rows.add_row(case.id, singular, shown[:60], visible(gave)[:80], visible(case.source))
     out.print(rows)

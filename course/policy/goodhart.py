@@ -112,7 +112,8 @@ def harvest(unleashed: Sequence[ScoredCompletion], before: Sequence[ScoredComple
             families.setdefault(family(completion.text), []).append(completion)
     rows = []
     for shape, members in sorted(families.items(), key=lambda item: (-len(item[1]), item[0])):
-        (text, answer), count = Counter((m.text, m.example["expected_answer"]) for m in members).most_common(1)[0]
+        said = Counter((m.text, m.example["prompt"], m.example["expected_answer"]) for m in members)
+        (text, prompt, answer), count = said.most_common(1)[0]
         rows.append(
             {
                 "family": shape,
@@ -122,6 +123,7 @@ def harvest(unleashed: Sequence[ScoredCompletion], before: Sequence[ScoredComple
                 "taught": shape in taught,
                 "example": text,
                 "example_count": count,
+                "prompt": prompt,
                 "expected_answer": answer,
                 "code": next(member.code for member in members if member.text == text),
             }
@@ -135,6 +137,7 @@ def candidates(exploits: Sequence[Mapping[str, Any]], rubric: str) -> list[dict[
     return [
         {
             "id": f"found-{rubric}-{number:02d}",
+            "prompt": row["prompt"],
             "expected_answer": row["expected_answer"],
             "completion": row["example"],
             "hole": RUBRICS[rubric].hole,
