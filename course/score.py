@@ -29,7 +29,7 @@ SPEC_VERSION = "1"
 MAX_CHARACTERS = 10_000
 MAX_DIGITS = 18  # every such integer fits in 64 bits, so no reader of our files can round it
 
-# Every way to fail, in words (docs/spec.md says exactly when each fits). `diagnose` goes through them in this order, and
+# Every way to fail, in words; docs/spec.md says exactly when each fits. `diagnose` goes through them in this order, and
 # the first that fits is the code.
 CODES: dict[str, str] = {
     "not_text": "the completion is not text",
@@ -202,8 +202,8 @@ def after_space(form: str) -> Fits:
     return lambda line, marker: pattern.fullmatch(line, len("Final: "))
 
 
-# When each of CODES fits a trimmed line that is not in form, with its first `Final:`; asked in their order, so that each
-# may count on it that those before it do not fit.
+# When each of CODES fits a trimmed line that is not in form, given its first `Final:`. They are asked in their order:
+# each may count on it that those before it do not fit.
 FITS: dict[str, Fits] = {
     "empty": lambda line, marker: not line,
     "invisible_character": lambda line, marker: parse(visible(line)) is not None,

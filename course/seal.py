@@ -3,19 +3,19 @@
     python -m course.seal            says whether the seal is whole, and what broke it
     python -m course.seal --renew    for teachers: seal the core as it stands
 
-`course/seal.json` holds the hash of every sealed file: all that Python can import for the course, its templates and
-the data that it ships (`course/core/seal.py` says exactly what counts). The marked region of `selection_demo.py`, which
-is the student's, is left out of its hash; files of your own may lie in `data/`. Every run records whether the seal was
-whole, and the hash of the core; one made under a broken seal is not compared with a sealed one.
+`course/seal.json` holds the hash of every sealed file: all that Python can import for the course (`course/core/seal.py`
+says exactly what), its templates and its data. The marked region of `selection_demo.py`, which is the student's, is
+left out; files of your own may lie in `data/`. Every run records the hash of the core and whether the seal was whole;
+one made under a broken seal is not compared with a sealed one.
 
-A whole seal says that the core is as it was sealed last, not by whom. Two checkouts have the same core if, and only if,
-the same hash is printed: to know whether yours is the one that was shipped, ask `git diff` or a fresh checkout.
+A whole seal says that the core is as it was sealed last, not by whom: `git diff`, or the hash that is printed in a
+fresh checkout, tells whether that is the one that was shipped.
 """
 
 from dataclasses import dataclass
 
 from course.core.command_line import DONE, FOUND, option, parse, run_command
-from course.core.display import console
+from course.core.display import console, visible
 from course.core.files import InputError, to_pretty_json, write_whole
 from course.core.paths import ROOT, SEAL
 from course.core.seal import check_seal, core_hashes
@@ -34,8 +34,10 @@ def main() -> int:
         if lying := next((name for name in hashes if name.endswith(".pyc")), None):
             raise InputError(lying, "bytecode cannot be sealed, it need not say what its source says: delete it")
         write_whole(SEAL, to_pretty_json(hashes))
-        out.print(f"sealed {len(hashes)} files in {SEAL.relative_to(ROOT)}: from now on this is the core, with a hash")
-        out.print(f"of its own, and not the one that was shipped if anything was changed: {check_seal().sha256}")
+        out.print(
+            f"sealed {len(hashes)} files in {SEAL.relative_to(ROOT)}. If anything was changed, this is a new core,"
+        )
+        out.print(f"not the one that was shipped: {check_seal().sha256}")
         return DONE
     state = check_seal()
     if state.sealed:
@@ -43,7 +45,7 @@ def main() -> int:
         return DONE
     out.print("the seal is broken:")
     for line in state.broken:
-        out.print(f"  {line}")
+        out.print(f"  {visible(line)}")
     out.print(
         "Nothing bad has happened: trying things out is a good way to read. But runs made now say that the seal was\n"
         "broken, and are not compared with sealed ones. To go back: git checkout -- course data, and delete what was\n"

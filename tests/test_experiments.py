@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from course.core.golden import load_golden
+from course.core.golden import load_cases
 from course.core.paths import DEV, HOLDOUT, PI0
 from course.core.verification import verify
 from course.datasets import Example, load_dataset
@@ -102,7 +102,7 @@ def test_the_harvest_holds_what_the_rubric_pays_and_the_scorer_refuses_and_nothi
     assert [row["taught"] for row in found] == [False, True, True]
     assert [row["count_pi0"] for row in found] == [0, 0, 1]
     cases = candidates(found, "tolerant")
-    for case in load_golden(write_rows(tmp_path / "golden_exploits.jsonl", cases)):
+    for case in load_cases(write_rows(tmp_path / "golden_exploits.jsonl", cases), 0.0):
         example = {"id": case.id, "prompt": "", "expected_answer": case.expected_answer}
         assert score(example, case.completion)["reward"] == 0
         assert RUBRICS["tolerant"].score(example, case.completion)["reward"] == 1
@@ -127,7 +127,7 @@ def test_goodhart_small(command: Command, few_sets: tuple[object, ...], tmp_path
     assert free["proxy"] > found["pi0"]["proxy"] + 0.2
     assert leashed["kl"] < free["kl"], "the leash holds"
     assert leashed["strict"] > found["pi0"]["strict"]
-    for case in load_golden(run / "golden_exploits.jsonl"):
+    for case in load_cases(run / "golden_exploits.jsonl", 0.0):
         example = {"id": case.id, "prompt": "", "expected_answer": case.expected_answer}
         assert score(example, case.completion)["reward"] == 0
         assert RUBRICS["format_only"].score(example, case.completion)["reward"] == 1

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from course.core.files import InputError
-from course.core.golden import GoldenCase, check_golden, load_golden
+from course.core.golden import REQUIRED_REWARD, GoldenCase, check_golden, load_cases
 from course.core.paths import GOLDEN
 from course.score import CODES, score
 from tests.conftest import Command, write_rows
 
 NONE = Path("nowhere.jsonl")  # a student may have exploits of their own
 PACKS = ("golden_correct", "golden_exploits", "golden_cases")
-CASES = [case for name in PACKS for case in load_golden(GOLDEN / f"{name}.jsonl")]
+CASES = [case for name in PACKS for case in load_cases(GOLDEN / f"{name}.jsonl", REQUIRED_REWARD[name])]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.id}: {case.source}")
@@ -28,16 +28,19 @@ def test_every_golden_case(case: GoldenCase) -> None:
 
 
 def test_the_packs_are_large_enough_and_cover_every_code() -> None:
-    sizes = {name: len(load_golden(GOLDEN / f"{name}.jsonl")) for name in PACKS}
+    sizes = {name: len(load_cases(GOLDEN / f"{name}.jsonl", REQUIRED_REWARD[name])) for name in PACKS}
     assert sizes["golden_correct"] >= 35
     assert sizes["golden_exploits"] >= 300
     assert sizes["golden_cases"] >= 90
     assert {case.code for case in CASES if case.code} == set(CODES)
     assert len({case.id for case in CASES}) == len(CASES)
     assert all(case.source for case in CASES)
-    assert all(case.hole for case in load_golden(GOLDEN / "golden_exploits.jsonl"))
+    assert all(case.hole for case in load_cases(GOLDEN / "golden_exploits.jsonl", 0.0))
     for name in PACKS:
-        same = [repr((c.expected_answer, c.completion, c.given_as)) for c in load_golden(GOLDEN / f"{name}.jsonl")]
+        same = [
+            repr((c.expected_answer, c.completion, c.given_as))
+            for c in load_cases(GOLDEN / f"{name}.jsonl", REQUIRED_REWARD[name])
+        ]
         assert len(set(same)) == len(same)
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course.core.files import InputError, JsonLines
-from course.core.golden import check_golden, load_golden
+from course.core.golden import REQUIRED_REWARD, check_golden, load_cases
 from course.core.paths import GOLDEN, KATA
 from course.datasets import load_dataset
 from course.grading.exploits import MISSED, USES_HOLE, Exploit, grade_exploit, load_exploits, paid
@@ -36,7 +36,7 @@ SOLUTION = ROOT / "teacher" / "solution"
 CASES = [
     case
     for name in ("golden_correct", "golden_exploits", "golden_cases")
-    for case in load_golden(GOLDEN / f"{name}.jsonl")
+    for case in load_cases(GOLDEN / f"{name}.jsonl", REQUIRED_REWARD[name])
 ]
 
 

@@ -1,7 +1,6 @@
 """The golden gate's library: cases, and what a scorer makes of them. The command is `course.golden`."""
 
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,28 +19,14 @@ from course.score import score
 REQUIRED_REWARD = {"golden_correct": 1.0, "golden_exploits": 0.0, "golden_cases": None}
 
 
-class Speaker:
-    """No text, and no subclass of text: an object that says something when it is asked for text."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __str__(self) -> str:
-        return self.text
-
-
-GIVEN_AS: dict[str, Callable[[str], object]] = {
-    "bytes": str.encode,
-    "bytearray": lambda text: bytearray(text.encode()),
-    "object": Speaker,
-}
+# What the scorer is given in place of a text, where JSON has no such value. (An exception is no text, and has one.)
+GIVEN_AS = {"bytes": str.encode, "bytearray": lambda text: bytearray(text, "utf-8"), "exception": Exception}
 
 
 class GoldenCase(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One line of a golden file: an example and a completion, which may be any JSON value: some cases are not text.
 
-    The course's own cases have a prompt; those of a student's suite may do without. `given_as` names what the scorer
-    is given in place of the text, where JSON has no such value.
+    The course's own cases have a prompt; those of a student's suite may do without.
     """
 
     id: NonEmpty
@@ -52,12 +37,13 @@ class GoldenCase(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
     reward: float | None = None
     code: str | None = None
     hole: str | None = None
-    given_as: Literal["bytes", "bytearray", "object"] | None = None
+    given_as: Literal["bytes", "bytearray", "exception"] | None = None
 
     @property
     def given(self) -> Any:
         """What the scorer is given as the completion."""
-        return GIVEN_AS[self.given_as](self.completion) if self.given_as else self.completion
+        made: Any = GIVEN_AS.get(self.given_as or "", lambda completion: completion)
+        return made(self.completion)
 
 
 Case = tuple[GoldenCase, str]  # a case that the scorer gets wrong, and what it gave
@@ -92,24 +78,16 @@ class GoldenReport:
         return GoldenRecord(sha256=self.sha256, **self.counts())
 
 
-def load_golden(path: Path) -> list[GoldenCase]:
-    """The cases of one of the course's golden files, each with the reward it requires. Raises InputError."""
-    return read_cases(JsonLines(path, GoldenCase), REQUIRED_REWARD[path.stem], needs_prompt=True)
-
-
 def load_cases(path: Path, required: float | None) -> list[GoldenCase]:
     """Golden cases with the reward that all of them require; None: each says its own. Raises InputError."""
-    return read_cases(JsonLines(path, GoldenCase), required)
+    return read_cases(JsonLines(path, GoldenCase), required, set())
 
 
 def read_cases(
-    lines: JsonLines[GoldenCase], required: float | None, needs_prompt: bool = False, names: set[str] | None = None
+    lines: JsonLines[GoldenCase], required: float | None, names: set[str], needs_prompt: bool = False
 ) -> list[GoldenCase]:
-    """As `load_cases`, of a file that is read once, so that `lines.sha256` is the hash of what was read.
-
-    `names` are the ids that came before, which may not come again. Raises InputError.
-    """
-    cases, names = [], set() if names is None else names
+    """The cases of a file, read once; `names` are the ids that came before, and get its own. Raises InputError."""
+    cases = []
     for number, case in lines:
         if case.id in names:
             raise InputError(lines.path, f"duplicate id {case.id!r}", number)
@@ -136,11 +114,11 @@ def check_golden(folder: Path = GOLDEN, scorer: Scorer = score, your_suite: Path
     report, names, hashes = GoldenReport(), set[str](), []
     for name, required in REQUIRED_REWARD.items():
         lines = JsonLines(folder / f"{name}.jsonl", GoldenCase)
-        for case in read_cases(lines, required, needs_prompt=True, names=names):
+        for case in read_cases(lines, required, names, needs_prompt=True):
             check_case(report, case, scorer)
         hashes.append(lines.sha256)
     if your_suite.is_file():
-        for case in read_cases(JsonLines(your_suite, GoldenCase), 0.0, names=names):
+        for case in read_cases(JsonLines(your_suite, GoldenCase), 0.0, names):
             check_case(report, case, scorer)
             report.yours += 1
     report.sha256 = sha256(" ".join(hashes).encode())
@@ -195,8 +173,8 @@ def print_report(report: GoldenReport) -> None:
         return
     rows = table("case", "what is wrong", "completion", "the scorer gave", "where the case comes from")
     for kind, wrong in report.errors.items():
-        singular = {"crashes": "crash"}.get(kind, kind.replace("_", " ").removesuffix("s"))
+        singular = "crash" if kind == "crashes" else kind.replace("_", " ").removesuffix("s")
         for case, gave in wrong:
-            shown = visible(case.completion) if isinstance(case.completion, str) else repr(case.completion)
+            shown = visible(case.given) if isinstance(case.given, str) else repr(case.given)
             rows.add_row(case.id, singular, shown[:60], visible(gave)[:80], visible(case.source))
     out.print(rows)

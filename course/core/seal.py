@@ -1,12 +1,10 @@
 """The seal on the core: hashes of what students read but do not edit. The command is `course.seal`.
 
-The core is every file below `course/`, whatever its name, for Python imports more than `*.py`: extension modules,
-bytecode, a folder in the place of a module. It is also a module beside `course/` with the name of one that the core
-imports, since Python finds it first; and cached bytecode that this Python runs in place of a source which says
-something else. Hidden files, which no import finds, are no part of it, nor is the region that is the student's.
-
-The seal is asked by code that it covers. It finds what was changed, not what has replaced the interpreter, an
-installed package, or the check itself; and whoever seals anew has a core of their own, with a hash of its own.
+The core is every file below `course/`, for Python imports more than `*.py`: extension modules, bytecode, a folder in
+the place of a module. It is also what lies beside `course/` with the name of a module that the core imports, since
+Python finds it first; and cached bytecode that this Python runs in place of a source which says something else. Hidden
+files, which no import finds, are no part of it. The seal is asked by code that it covers: it cannot find what replaces
+the interpreter, an installed package, or the check itself.
 """
 
 import importlib.util
@@ -20,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from course.core import PACKAGES
-from course.core.files import InputError, read_bytes, read_json, reason_of, sha256, to_pretty_json
+from course.core.files import InputError, read_bytes, read_json, sha256, to_pretty_json
 from course.core.manifest import CoreRecord
 from course.core.paths import ROOT
 
@@ -32,15 +30,11 @@ MOST_FILES = 1_000  # where there are more, a symlink leads out of course/, or i
 
 
 def core_files(root: Path) -> Iterator[Path]:
-    """Every file of the core but its data, and every symlink to a folder, which is followed. Raises InputError."""
-
-    def refuse(error: OSError) -> None:
-        raise InputError(error.filename, reason_of(error))
-
+    """Every file of the core but its data, and every symlink to a folder, which is followed."""
     packages = [path for path in root.iterdir() if path.name in SHADOWED and any(path.glob("__init__.*"))]
     yield from (path for path in root.iterdir() if inspect.getmodulename(path.name) in SHADOWED and path.is_file())
     for folder in (root / "course", *packages):
-        for here, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        for here, folders, files in os.walk(folder, followlinks=True):
             folders[:] = [name for name in folders if not name.startswith(".")]
             yield from (path for name in folders if (path := Path(here, name)).is_symlink())
             for path in (Path(here, name) for name in files if not name.startswith(".")):

@@ -14,7 +14,7 @@ import pytest
 
 from course.core import golden
 from course.core.files import InputError, JsonLines
-from course.core.golden import GoldenCase, check_golden, load_golden, print_report
+from course.core.golden import REQUIRED_REWARD, GoldenCase, check_golden, load_cases, print_report
 from course.core.paths import GOLDEN
 from course.core.scoring import Scorer
 from course.score import score
@@ -148,7 +148,7 @@ def test_what_is_no_score_does_not_pass(name: str, capsys: pytest.CaptureFixture
     assert sum(record.errors.values()) >= 1
 
 
-CASES = [case for name in PACKS for case in load_golden(GOLDEN / f"{name}.jsonl")]
+CASES = [case for name in PACKS for case in load_cases(GOLDEN / f"{name}.jsonl", REQUIRED_REWARD[name])]
 
 
 def test_a_scorer_that_is_interrupted_is_interrupted() -> None:

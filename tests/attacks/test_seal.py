@@ -286,3 +286,23 @@ def test_bytecode_is_never_sealed(core_copy: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "bytecode cannot be sealed" in done.stderr
     assert (core_copy / "course" / "seal.json").read_bytes() == before
+
+
+@POSIX
+def test_a_name_that_is_no_text_and_one_with_escapes_are_recorded_and_shown(
+    core_copy: Path, dataset: Path, completions: Path
+) -> None:
+    for name in (b"\xff.py", b"\x1b[2J.py"):
+        try:
+            Path(os.fsdecode(os.fsencode(core_copy / "course") + b"/" + name)).write_text("", encoding="utf-8")
+        except OSError as error:
+            pytest.skip(str(error))
+    done = typed(core_copy, "course.eval", "--dataset", dataset, "--completions", completions)
+    assert (done.returncode, done.stderr) == (0, "")
+    (run,) = (core_copy / "runs").iterdir()
+    core = json.loads((run / "manifest.json").read_text())["core"]
+    assert core["broken"] == ["course/\x1b[2J.py: added", "course/\udcff.py: added"]
+    assert typed(core_copy, "course.verify_run", "--run", run).stderr == ""
+    done = typed(core_copy, "course.seal")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "course/<U+001B>[2J.py: added" in done.stdout
