@@ -20,7 +20,7 @@ Scorer = Callable[[Mapping[str, Any], object], dict[str, Any]]
 
 STRICT = "strict"
 SCORERS = (STRICT, *RUBRICS)
-REMEMBERED, SHORT = 50_000, 200  # scores kept for when a completion comes again: how many, and how long
+REMEMBERED, SHORT = 20_000, 200  # scores kept for when a completion comes again: how many, and how long
 REASONS = {**scorer.CODES, MISSING: "the example has no completion"}
 
 
