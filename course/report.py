@@ -20,9 +20,10 @@ from course.core.display import console, p_value, percent
 from course.core.experiment import looks_line
 from course.core.files import InputError, write_whole
 from course.core.manifest import is_run
-from course.core.report.page import UNKNOWN_CODE, Table, flat, pictures_of, render, rows_of, tables_of
+from course.core.report.page import Table, flat, pictures_of, render, tables_of
+from course.core.report.rows import Pair, Place, choose, codes_of, counts_of, first_of, meaning_of, pairs_at, rows_of
 from course.core.report.run_view import RunView, facts_of, side_by_side, view_run
-from course.core.scoring import REASONS, lost_answers
+from course.core.scoring import lost_answers
 
 LISTED = 50  # findings of a verification that are listed
 WITHOUT_SCRIPT = 20  # failures that are shown where no script runs
@@ -47,17 +48,14 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
     comparison = outcome if isinstance(outcome, Comparison) else None
     refusal = outcome if isinstance(outcome, NotComparable) else None
     damaged = any(run.wrong for run in runs)
-    data = None
+    pairs: dict[Place, Pair] = {}
+    bars: list[dict[str, Any]] = []
+    hidden, data = 0, None
     if all(run.rates for run in runs) and not refusal:
-        outcome_of, words = None, {"passed": "passed", "failed": "failed"}
-        if comparison:
-            wins, losses = comparison.verdict.wins, comparison.verdict.losses
-            words = comparison.verdict.words
-            outcome_of = dict.fromkeys(wins, 0) | dict.fromkeys(losses, 1)
-        data = rows_of([run.results for run in runs], [run.name for run in runs], outcome_of)
-        data["outcomes"] = list(words)
+        pairs, hidden = pairs_of(runs, comparison)
+        data, bars = table_of(pairs, runs, comparison)
     verdict, hints = what_is_said(first, outcome)
-    failures = [result for result in last.results if result.code]
+    failures = [pair[-1] for pair in pairs.values() if pair[-1] and pair[-1].code]
     html = render(
         title=" and ".join(run.name for run in runs),
         verdict=f"Not to be trusted: {verdict}" if damaged and not outcome else verdict,
@@ -66,18 +64,44 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
         refused=refusal.reasons if refusal else [],
         comparison=comparison,
         data=data,
-        bars=bars_of([run.rates for run in runs], data["codes"], data["meanings"]) if data else [],
-        outcomes=list(words.values()) if data else [],
-        shares=len({run.rates.get("scored") for run in runs}) > 1,
+        hidden=hidden,
+        bars=bars,
+        outcomes=list(comparison.verdict.words.values()) if comparison else ["passed", "failed"],
+        shares=bool(bars) and has_shares(runs),
         facts=side_by_side([facts_of(run) for run in runs]),
         plain=[(result.id, result.prompt, result.completion, result.code) for result in failures[:WITHOUT_SCRIPT]],
-        failures=len(failures),
+        failures=sum(last.rates.get("failures", {}).values()),
         listed=LISTED,
         pictures_of=pictures_of,
         summary_of=summary_of,
         p_value=p_value,
     )
     return html, not (damaged or refusal)
+
+
+def pairs_of(runs: Sequence[RunView], comparison: Comparison | None) -> tuple[dict[Place, Pair], int]:
+    """The results that the page shows, and how many more there are."""
+    queues = [queue for run in runs for queue in run.drawn.queues()]
+    rows = runs[0].rates["scored"]
+    if comparison:
+        verdict = comparison.verdict
+        queues += [first_of(verdict.wins), first_of(verdict.losses)]
+        rows = sum(max(before, after) for (before, _), (after, _) in zip(*verdict.counts, strict=True))
+    pairs = pairs_at(choose(queues), [run.results() for run in runs])
+    return pairs, rows - len(pairs)
+
+
+def table_of(
+    pairs: dict[Place, Pair], runs: Sequence[RunView], comparison: Comparison | None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What the page's script is given, and the bars."""
+    codes = codes_of([run.rates for run in runs])
+    outcome_of = None
+    if comparison:
+        outcome_of = dict.fromkeys(comparison.verdict.wins, 0) | dict.fromkeys(comparison.verdict.losses, 1)
+    data = rows_of(pairs, [run.name for run in runs], codes, outcome_of)
+    data["outcomes"] = list(comparison.verdict.words) if comparison else []
+    return data, bars_of(runs, codes)
 
 
 def what_is_said(run: RunView, outcome: Comparison | NotComparable | None) -> tuple[str, list[str]]:
@@ -101,9 +125,8 @@ def headline(run: RunView) -> str:
     if passes == scored:
         return f"All {scored} {what} pass. Are the problems too easy? Read some before you believe it."
     code, count = max(run.rates["failures"].items(), key=lambda item: item[1])
-    meaning = REASONS.get(code, UNKNOWN_CODE)
     start = f"{passes} of {scored} {what} pass." if passes else f"None of {scored} {what} passes."
-    return f"{start} The commonest failure, {count} of {scored - passes}, is {code}: {meaning}."
+    return f"{start} The commonest failure, {count} of {scored - passes}, is {code}: {meaning_of(code)}."
 
 
 def learned(summary: dict[str, Any]) -> str:
@@ -138,18 +161,19 @@ def what_to_look_at(run: RunView) -> list[str]:
     return hints
 
 
-def bars_of(rates: Sequence[dict[str, Any]], codes: Sequence[str], meanings: Sequence[str]) -> list[dict[str, Any]]:
-    """A bar for what passed, then one for each code of failure, most frequent first: its sizes, one for each run.
+def has_shares(runs: Sequence[RunView]) -> bool:
+    """Are the bars of two runs shares? Counts of different numbers of completions are not held side by side."""
+    return len({run.rates["scored"] for run in runs}) > 1
 
-    A size is a count, or where the runs scored different numbers of completions, a share.
-    """
-    bars = []
-    shares = len({of_run["scored"] for of_run in rates}) > 1
-    for number, (code, meaning) in enumerate(zip(codes, meanings, strict=True)):
-        counts = [of_run["passes"] if number == 0 else of_run["failures"].get(code, 0) for of_run in rates]
-        sizes = [count / of_run["scored"] if shares else count for count, of_run in zip(counts, rates, strict=True)]
+
+def bars_of(runs: Sequence[RunView], codes: Sequence[str]) -> list[dict[str, Any]]:
+    """A bar for what passed, then one for each code of failure, most frequent first: its sizes, one for each run."""
+    bars, shares = [], has_shares(runs)
+    counts = [counts_of(run.rates, codes) for run in runs]
+    for number, (code, *of_runs) in enumerate(zip(codes, *counts, strict=True)):
+        sizes = [many / run.rates["scored"] if shares else many for many, run in zip(of_runs, runs, strict=True)]
         texts = [percent(size) if shares else f"{size:,}" for size in sizes]
-        bars.append({"number": number, "code": code, "meaning": meaning, "sizes": sizes, "texts": texts})
+        bars.append({"number": number, "code": code, "meaning": meaning_of(code), "sizes": sizes, "texts": texts})
     return sorted(bars, key=lambda bar: (bar["number"] > 0, -sum(bar["sizes"]), bar["code"]))
 
 

@@ -14,7 +14,7 @@ from course.core.scoring import score_one
 from course.core.stats import FAILED, MISSING, Tally
 from course.score import SPEC_VERSION
 
-REMEMBERED, SHORT = 50_000, 200  # scores kept for when a completion comes again: how many, and how long
+REMEMBERED, SHORT = 20_000, 200  # scores kept for when a completion comes again: how many, and how long
 
 
 class Measurement:

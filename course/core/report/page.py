@@ -1,7 +1,7 @@
 """One self-contained page of HTML: what may stand in it, and how it is put together. `course.report` fills it.
 
 A run holds text that a model, or anyone, wrote. So nothing of it is ever taken for markup: Jinja escapes every
-value, `visible` turns what cannot be seen into signs that can, the rows travel as JSON and are shown by
+value, `visible` turns what cannot be seen into signs that can, the rows travel as JSON (`rows.py`) and are shown by
 `textContent` alone, and a Content-Security-Policy admits one script and one style, by their hashes, and no
 network at all. The page holds no time and no random number, so the same run gives the same bytes.
 """
@@ -9,8 +9,7 @@ network at all. The page holds no time and no random number, so the same run giv
 import base64
 import contextlib
 import hashlib
-from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from course.core.display import unusual_characters, visible
-from course.core.files import to_json
-from course.core.runs import Result
-from course.core.scoring import REASONS
+from course.core.display import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG = b"\x89PNG\r\n\x1a\n"
-UNKNOWN_CODE = "a code that this scorer does not know"
 LONGEST = 300  # characters of one value in a table; longer ones are cut, and say so
 
 
@@ -106,70 +101,6 @@ def pictures_of(run: Path, files: Container[str]) -> list[tuple[Path, str]]:
             if data.startswith(PNG):
                 pictures.append((path, "data:image/png;base64," + base64.b64encode(data).decode()))
     return pictures
-
-
-class Numbered(dict[str, int]):
-    """Gives each distinct text a number, from 0, in the order they come."""
-
-    def of(self, text: str) -> int:
-        return self.setdefault(text, len(self))
-
-
-def pairs_of(sides: Sequence[Sequence[Result]]) -> dict[tuple[str, int], list[Result | None]]:
-    """The results of one run, or of two side by side: the first of an example with the first, and so on."""
-    placed: dict[tuple[str, int], list[Result | None]] = {}
-    for side, results in enumerate(sides):
-        met: Counter[str] = Counter()
-        for result in results:
-            place = placed.setdefault((result.id, met[result.id]), [None] * len(sides))
-            place[side] = result
-            met[result.id] += 1
-    return placed
-
-
-def rows_of(
-    sides: Sequence[Sequence[Result]], names: Sequence[str], outcome_of: Mapping[str, int] | None
-) -> dict[str, Any]:
-    """The rows of the table, compact, for the page's script: texts that come often are numbered.
-
-    `outcome_of` gives the examples that won (0) or lost (1), the others tied (2); without it a row's outcome is 0 for a
-    pass, else 1. Whole numbers travel as text, because a script rounds the large ones.
-    """
-    prompts, codes, checks = Numbered(), Numbered({"passed": 0}), Numbered()
-
-    def side(result: Result | None) -> list[Any] | None:
-        if result is None:
-            return None
-        rest = {key: value for key, value in result.details.items() if key not in ("extracted", "expected", "code")}
-        text = None if result.completion is None else visible(result.completion)
-        extracted = spell(result.details.get("extracted"))
-        number = checks.of(to_json(rest).decode())
-        cells = [
-            str(result.sample),
-            text,
-            f"{result.reward:g}",
-            codes.of(visible(result.code or "passed")),
-            extracted,
-            number,
-        ]
-        unusual = unusual_characters(result.completion or "")[:5]
-        return [*cells, "; ".join(unusual)] if unusual else cells
-
-    rows = []
-    for (example_id, _), pair in pairs_of(sides).items():
-        result = next(result for result in pair if result is not None)
-        outcome = int(bool(result.code)) if outcome_of is None else outcome_of.get(example_id, 2)
-        prompt = prompts.of(visible(result.prompt))
-        rows.append([visible(example_id), prompt, str(result.expected_answer), outcome, *map(side, pair)])
-    reasons = {**REASONS, "passed": "exactly one line in form, and the expected number"}
-    return {
-        "names": list(names),
-        "codes": list(codes),
-        "meanings": [reasons.get(code, UNKNOWN_CODE) for code in codes],
-        "prompts": list(prompts),
-        "checks": list(checks),
-        "rows": rows,
-    }
 
 
 def render(**content: Any) -> str:

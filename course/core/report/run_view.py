@@ -5,7 +5,7 @@ manifest is refused has no manifest here, and whatever else can be read is shown
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ import msgspec
 from course.core.files import InputError, read_json
 from course.core.manifest import RESULTS, SUMMARY, Manifest, is_run, load_manifest
 from course.core.report.page import spell
+from course.core.report.rows import Drawn, placed
 from course.core.runs import Result, read_results
-from course.core.scoring import describe_sampling, summarise
+from course.core.scoring import describe_sampling
+from course.core.stats import Tally
 from course.core.verification import Verification, verify
 
 
@@ -27,10 +29,15 @@ class RunView:
     path: Path
     manifest: Manifest | None  # None: refused, and `wrong` says why
     checked: Verification
-    results: list[Result]
+    drawn: Drawn  # places of results to show
     unreadable: int  # lines of the results that are no results
     rates: dict[str, Any]  # the statistics, remade from the results; empty if there are none
     summary: dict[str, Any]  # as it stands in the run; empty if it cannot be read
+
+    def results(self) -> Iterator[Result]:
+        """Every result that can be read, one at a time."""
+        if (self.path / RESULTS).is_file():
+            yield from (line for line in read_results(self.path) if isinstance(line, Result))
 
     @property
     def wrong(self) -> list[str]:
@@ -47,7 +54,7 @@ class RunView:
 
 def view_run(run: Path) -> RunView:
     """Read and verify a run. Raises InputError if the folder is no run at all."""
-    manifest, summary, lines = None, {}, []
+    manifest, summary = None, {}
     try:
         manifest = load_manifest(run)
         checked = verify(run)
@@ -57,10 +64,21 @@ def view_run(run: Path) -> RunView:
         checked = Verification(wrong=[str(error)])
     with contextlib.suppress(InputError):  # verifying has said so
         summary = read_json(run / SUMMARY, dict[str, Any])
-    if (run / RESULTS).is_file():
-        lines = list(read_results(run))
-    results = [line for line in lines if isinstance(line, Result)]
-    return RunView(run, manifest, checked, results, len(lines) - len(results), summarise(results), summary)
+    tally, drawn, unreadable = Tally(), Drawn(), 0
+
+    def results() -> Iterator[Result]:
+        nonlocal unreadable
+        for line in read_results(run) if (run / RESULTS).is_file() else ():
+            if isinstance(line, Result):
+                yield line
+            else:
+                unreadable += 1
+
+    for place, result in placed(results()):
+        tally.add(result.id, result.reward, result.code, result.finish_reason)
+        drawn.add(place, result.code)
+    rates = tally.summary() if tally.counts else {}
+    return RunView(run, manifest, checked, drawn, unreadable, rates, summary)
 
 
 def facts_of(run: RunView) -> dict[str, str]:

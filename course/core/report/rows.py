@@ -1,0 +1,177 @@
+"""The rows of a page's table: which results it shows, and how they travel to its script.
+
+A run may hold more results than a page can. What is counted is counted over all of them; which are shown is a rule
+that the page states. They are read one at a time, and only those that are shown are kept.
+"""
+
+import heapq
+import re
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from course.core.display import unusual_characters, visible
+from course.core.files import to_json
+from course.core.report.page import spell
+from course.core.runs import Result
+from course.core.scoring import REASONS
+
+ROWS, ROOM = 20_000, 16_000_000  # a page shows at most so many rows, of so many characters
+LONGEST_TEXT = 10_000  # characters of a text that is shown; the scorer reads no longer completion
+MOST_CODES = 50  # codes with a bar of their own; a forged run may have any number
+OTHER = "other codes"
+UNKNOWN_CODE = "a code that this scorer does not know"
+WRITTEN_LONGER = re.compile(r"[^ !#-%(-;=?-\[\]-~]")  # a character that takes up to 18 of a page
+
+Place = tuple[str, int]  # an example, and which of its results in the run
+Pair = list[Result | None]  # the result of each run at one place
+
+
+def placed(results: Iterable[Result]) -> Iterator[tuple[Place, Result]]:
+    """Every result with its place, by which two runs are set side by side: the first of an example with the first."""
+    met: Counter[str] = Counter()
+    for result in results:
+        yield (result.id, met[result.id]), result
+        met[result.id] += 1
+
+
+def order(place: Place) -> int:
+    """Which places come first, by a hash: neither where they lie in a file nor what they say decides."""
+    return zlib.crc32(f"{place[0]}\n{place[1]}".encode("utf-8", "surrogatepass"))
+
+
+class Drawn:
+    """Of each code, the places that come first in `order`, as many as a page has rows for."""
+
+    def __init__(self) -> None:
+        self.by_code: defaultdict[str, list[tuple[int, Place]]] = defaultdict(list)  # heaps, the last place first
+
+    def add(self, place: Place, code: str | None) -> None:
+        code = code or "passed"
+        known = code in self.by_code or len(self.by_code) < MOST_CODES
+        heap, entry = self.by_code[code if known else OTHER], (-order(place), place)
+        if len(heap) < ROWS:
+            heapq.heappush(heap, entry)
+        elif entry > heap[0]:
+            heapq.heapreplace(heap, entry)
+
+    def queues(self) -> list[list[Place]]:
+        return [[place for _, place in sorted(heap, reverse=True)] for heap in self.by_code.values()]
+
+
+def first_of(examples: Iterable[str]) -> list[Place]:
+    """The first results of some examples, those that come first in `order`."""
+    return heapq.nsmallest(ROWS, ((example_id, 0) for example_id in examples), key=order)
+
+
+def choose(queues: Iterable[Sequence[Place]]) -> list[Place]:
+    """As many places as a page has rows for, from each queue in turn."""
+    chosen: dict[Place, None] = {}
+    for turn in zip_longest(*queues):
+        for place in turn:
+            if place is not None and len(chosen) < ROWS:
+                chosen[place] = None
+    return list(chosen)
+
+
+def pairs_at(places: Sequence[Place], sides: Sequence[Iterable[Result]]) -> dict[Place, Pair]:
+    """The results of one run, or of two side by side, at some places: as many, in this order, as a page has room for.
+
+    They come as they lie in the runs.
+    """
+    wanted, pairs = set(places), dict[Place, Pair]()
+    for side, results in enumerate(sides):
+        for place, result in placed(results):
+            if place in wanted:
+                pairs.setdefault(place, [None] * len(sides))[side] = result
+    room = ROOM
+    for place in places:
+        size = sum(size_of(result) for result in pairs[place] if result)
+        if size > room:
+            del pairs[place]
+        else:
+            room -= size
+    return pairs
+
+
+def size_of(result: Result) -> int:
+    """How many characters a result takes on a page, at most, of its texts as they are cut."""
+    texts = [text[:LONGEST_TEXT] for text in (result.id, result.prompt, result.completion or "")]
+    return sum(len(text) + 17 * len(WRITTEN_LONGER.findall(text)) for text in texts) + 6 * len(to_json(result.details))
+
+
+class Numbered(dict[str, int]):
+    """Gives each distinct text a number, from 0, in the order they come."""
+
+    def of(self, text: str) -> int:
+        return self.setdefault(text, len(self))
+
+
+def seen(text: str) -> str:
+    """A text as the page shows it: nothing hidden, and cut if it is very long."""
+    more = len(text) - LONGEST_TEXT
+    return visible(text) if more <= 0 else f"{visible(text[:LONGEST_TEXT])} … ({more:,} characters more)"
+
+
+def codes_of(rates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The codes that have a bar: that of a pass first, then the commonest, and one for the rest if they are many."""
+    failures: Counter[str] = sum((Counter(of_run["failures"]) for of_run in rates), Counter())
+    codes = [code for code, _ in failures.most_common(MOST_CODES)]
+    return ["passed", *codes, *([OTHER] if len(failures) > MOST_CODES else [])]
+
+
+def counts_of(rates: Mapping[str, Any], codes: Sequence[str]) -> list[int]:
+    """How many results of a run have each of the codes."""
+    failures = rates["failures"]
+    counts = [rates["passes"], *(failures.get(code, 0) for code in codes[1:])]
+    if codes[-1] == OTHER:
+        counts[-1] = rates["scored"] - sum(counts[:-1])
+    return counts
+
+
+def meaning_of(code: str) -> str:
+    if code in ("passed", OTHER):
+        return (
+            "exactly one line in form, and the expected number" if code == "passed" else "all the rarer ones together"
+        )
+    return REASONS.get(code, UNKNOWN_CODE)
+
+
+def rows_of(
+    pairs: Mapping[Place, Pair], names: Sequence[str], codes: Sequence[str], outcome_of: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """The rows of the table, compact, for the page's script: texts that come often are numbered.
+
+    `outcome_of` gives the examples that won (0) or lost (1), the others tied (2); without it a row's outcome is 0 for a
+    pass, else 1. Whole numbers travel as text, because a script rounds the large ones.
+    """
+    prompts, checks = Numbered(), Numbered()
+    number_of = {code: number for number, code in enumerate(codes)}
+
+    def side(result: Result | None) -> list[Any] | None:
+        if result is None:
+            return None
+        rest = {key: value for key, value in result.details.items() if key not in ("extracted", "expected", "code")}
+        text = None if result.completion is None else seen(result.completion)
+        extracted, code = spell(result.details.get("extracted")), result.code or "passed"
+        number = checks.of(to_json(rest).decode())
+        cells = [str(result.sample), text, f"{result.reward:g}", number_of.get(code, len(codes) - 1), extracted, number]
+        unusual = unusual_characters((result.completion or "")[:LONGEST_TEXT])[:5]
+        return [*cells, "; ".join(unusual)] if unusual else cells
+
+    rows = []
+    for (example_id, _), pair in pairs.items():
+        result = next(result for result in pair if result is not None)
+        outcome = int(bool(result.code)) if outcome_of is None else outcome_of.get(example_id, 2)
+        prompt = prompts.of(seen(result.prompt))
+        rows.append([seen(example_id), prompt, str(result.expected_answer), outcome, *map(side, pair)])
+    return {
+        "names": list(names),
+        "codes": [visible(code) for code in codes],
+        "meanings": [meaning_of(code) for code in codes],
+        "prompts": list(prompts),
+        "checks": list(checks),
+        "rows": rows,
+    }
