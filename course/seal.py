@@ -39,9 +39,10 @@ def main() -> int:
     for line in state.broken:
         out.print(f"  {line}")
     out.print(
-        "Nothing bad has happened: trying things out is a good way to read. But runs made now say that the seal was\n"
-        "broken, and are not compared with sealed ones. To go back: git checkout -- course data\n"
-        "Yours, and never sealed: notes/, tests/test_rubric.py, and pick_best between its marks in selection_demo.py."
+        "Nothing bad has happened: trying things out is a good way to read. But runs made now say that the seal was",
+        "broken, and are not compared with sealed ones. To go back: git checkout -- course data",
+        "Yours, and never sealed: notes/, tests/test_rubric.py, and pick_best between its marks in selection_demo.py.",
+        sep="\n",
     )
     return FOUND
 
