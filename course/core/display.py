@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import Progress, TimeElapsedColumn
+from rich.protocol import is_renderable
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -45,7 +46,7 @@ class SafeConsole(Console):
     def print(self, *objects: Any, **how: Any) -> None:
         """Raises InputError where nothing more can be written."""
         try:
-            super().print(*objects, **how)
+            super().print(*(thing if is_renderable(thing) else str(thing) for thing in objects), **how)
         except OSError as error:
             raise InputError("the output", reason_of(error)) from None
 
