@@ -172,6 +172,9 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(self.prog, f"{message}; --help explains every option")
 
+    def print_help(self, file: Any = None) -> None:
+        console().print(*self.format_help().splitlines(), sep="\n")
+
 
 def run_command(main: Callable[[], int | None]) -> NoReturn:
     """Run a command's `main` and exit with its code.

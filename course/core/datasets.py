@@ -4,6 +4,7 @@ Loading is strict, because a broken example would be counted as a failure of the
 expected answer the spec could never accept, a repeated id or an unknown field stops the command.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,7 @@ def sidecar_path(completions: Path) -> Path:
 def load_sidecar(completions: Path) -> Sidecar | None:
     """The sidecar beside a completions file, or None where there is none. Raises InputError."""
     path = sidecar_path(completions)
-    if not path.exists():
+    if not os.path.lexists(path):  # a link that leads nowhere is a sidecar that is lost
         return None
     sidecar: Sidecar = read_json(path, Sidecar)
     return sidecar

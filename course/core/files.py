@@ -107,10 +107,10 @@ def strict_json(data: bytes, kind: Any = Any) -> Any:
 def deeper_than(bound: int, value: Any) -> bool:
     """Do arrays and objects lie in one another more than so many deep?"""
     level = [value]
-    for _ in range(bound + 1):
+    for _ in range(bound):
         inside = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list))
         level = [part for parts in inside for part in parts]
-    return bool(level)
+    return any(isinstance(part, dict | list) for part in level)
 
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

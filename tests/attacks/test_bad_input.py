@@ -39,6 +39,7 @@ def with_metadata(text: str) -> str:
     return json.dumps(ROW)[:-1] + f', "metadata": {{"a": {text}}}}}'
 
 
+LARGE = "k" * 7_000_000
 KEYS = ", ".join(f'"k{n}": 1' for n in range(60_000))
 LINES = {  # what is wrong with a line of a data set, and what is said of it
     "60,000 keys, of which one comes twice": (with_metadata(f'{{{KEYS}, "k59999": 2}}'), "duplicate key 'k59999'"),
@@ -62,7 +63,7 @@ LINES = {  # what is wrong with a line of a data set, and what is said of it
         with_metadata(f'{{"{"k" * 7_000_000}": 1, "{"k" * 7_000_000}": 2}}'),
         "duplicate",
     ),
-    "more JSON than a line may hold": (with_metadata(f'"{"x" * LARGEST_JSON}"'), "the line is longer than 16 MB"),
+    "more JSON than a line may hold": (with_metadata(f'"{"x" * LARGEST_JSON}"'), "16 MB"),
     "half a line": (json.dumps(ROW)[:-5], "malformed JSON"),
     "a NUL": ("\0", "malformed JSON"),
     "a line of 1,000,000 NULs, as a full disk leaves": ("\0" * 1_000_000, "malformed JSON"),
@@ -82,7 +83,9 @@ def test_a_line_of_a_data_set(line: str, said: str, tmp_path: Path, command: Com
 
 
 @pytest.mark.parametrize(
-    "text", ["\ud800", "\udfff", "\udc80\udcff", "x\ud83d", "\ud83d\ude00", "\x00", "\x1b[2J", "\u202e", " ", "💥" * 99]
+    "text",
+    ["\ud800", "\udc80\udcff", "x\ud83d", "\x00", "\x1b[2J", "\u202e", " ", "💥" * 99],
+    ids=["a high surrogate", "two low ones", "half an emoji", "NUL", "ESC", "an override", "a space", "99 emoji"],
 )
 def test_any_text_is_an_id_and_its_run_verifies(text: str, tmp_path: Path, command: Command) -> None:
     data = write_rows(tmp_path / "set_dev.jsonl", [{**ROW, "id": text}])
@@ -159,7 +162,7 @@ def test_in_the_place_of_a_file(
         assert done.err.count("\n") == (done.code == 2)
         assert time.monotonic() - began < SECONDS
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 512 << 10
-    assert [run.name for run in list_runs(runs)] == [] if kind == "manifest" else ["run_001"]
+    assert kind == "manifest" or [run.name for run in list_runs(runs)] == ["run_001"]
     assert not list(runs.glob(".unfinished-*"))
 
 
@@ -227,10 +230,10 @@ def test_a_device_is_not_replaced_by_a_file(device: str, tmp_path: Path, command
 
 
 def shell(line: str, folder: Path, dataset: Path, completions: Path, **environment: str) -> Done:
-    """A line typed into a shell; EVAL stands for an evaluation, PYTHON for the interpreter."""
-    evaluation = f"PYTHON -m course.eval --dataset {dataset} --completions {completions} --runs-dir {folder}/runs"
+    """A line typed into a shell; EVAL stands for an evaluation, INTERPRETER for the interpreter."""
+    evaluation = f"INTERPRETER -m course.eval --dataset {dataset} --completions {completions} --runs-dir {folder}/runs"
     done = subprocess.run(
-        ["bash", "-c", line.replace("EVAL", evaluation).replace("PYTHON", sys.executable)],
+        ["bash", "-c", line.replace("EVAL", evaluation).replace("INTERPRETER", sys.executable)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
@@ -263,12 +266,12 @@ def shell(line: str, folder: Path, dataset: Path, completions: Path, **environme
         ("TERM=dumb EVAL", 0, None),
         ("COLUMNS=1 EVAL", 0, None),
         ("ulimit -n 32; EVAL", 0, None),
-        ("PYTHON -m course.kata --answer <&-", 2, "error: --answer: there is no terminal to ask on"),
-        ("PYTHON -m course.policy_gradient_demo --slow <&-", 2, "error: --slow"),
-        ("PYTHON -m course.eval --dataset 2> /dev/full", 2, ""),
-        ("PYTHON -m course.eval --dataset 2>&-", 2, ""),
-        ("PYTHON -m course.golden | true; exit ${PIPESTATUS[0]}", 0, None),
-        ("PYTHON -m course --help > /dev/full", 2, "error: "),
+        ("INTERPRETER -m course.kata --answer <&-", 2, "error: --answer: there is no terminal to ask on"),
+        ("INTERPRETER -m course.policy_gradient_demo --slow <&-", 2, "error: --slow"),
+        ("INTERPRETER -m course.eval --dataset 2> /dev/full", 2, ""),
+        ("INTERPRETER -m course.eval --dataset 2>&-", 2, ""),
+        ("INTERPRETER -m course.golden | true; exit ${PIPESTATUS[0]}", 0, None),
+        ("INTERPRETER -m course --help > /dev/full", 2, "error: "),
     ],
 )
 def test_streams_and_surroundings(
@@ -282,7 +285,9 @@ def test_streams_and_surroundings(
     if "EVAL" in line:
         assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run_001"], "the run is whole"
         assert (
-            shell(f"PYTHON -m course.verify_run --run {tmp_path}/runs/run_001", tmp_path, dataset, completions).code
+            shell(
+                f"INTERPRETER -m course.verify_run --run {tmp_path}/runs/run_001", tmp_path, dataset, completions
+            ).code
             == 0
         )
 
@@ -312,7 +317,7 @@ def test_streams_and_surroundings(
     ],
 )
 def test_a_runs_folder_that_is_none(prepare: str, said: str, tmp_path: Path, dataset: Path, completions: Path) -> None:
-    line = f"cd {tmp_path}; RUNS=runs; {prepare}; PYTHON -m course.eval --dataset {dataset} --completions {completions}"
+    line = f"cd {tmp_path}; RUNS=runs; {prepare}; INTERPRETER -m course.eval --dataset {dataset} --completions {completions}"
     done = shell(f"{line} --runs-dir $RUNS", tmp_path, dataset, completions)
     assert_refused(done, said)
 

@@ -160,7 +160,7 @@ def test_every_command_that_reads_runs(text: str, tmp_path: Path, command: Comma
     for words in (
         ("course.eval", text),
         ("course.eval", f"--{text}"),
-        ("course.inspect_run", "--run", tmp_path / "no"),
+        ("course.inspect_run", "--run", text),
     ):
         say(2, *words)
     assert_clean("".join(shown))
