@@ -69,7 +69,7 @@ def main() -> None:
     OneLineParser(prog="python -m course", description="The map of the course.").parse_args()
     out = console()
     out.print("RL Foundations for LLMs: one scorer, three loops\n")
-    out.print(MAP)
+    out.print(*MAP.splitlines(), sep="\n")
     rows = table("python -m …", "what it does")
     for loop, commands in COMMANDS:
         rows.add_row(f"\n{loop}", "")

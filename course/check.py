@@ -10,13 +10,12 @@ faulty scorers. Whether something is understood is asked in the oral exam. It ru
 in a process of its own with a time limit; for work that you do not trust, use a machine that you can spare.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from course.core.command_line import DONE, FOUND, option, parse, run_command
-from course.core.display import console, progress, table
+from course.core.display import console, print_json, progress, table
 from course.core.files import InputError
 from course.core.paths import ROOT
 from course.core.seal import check_seal
@@ -166,7 +165,7 @@ def main() -> int:
     students = run(settings)
     if settings.json:
         data = [as_data(student) for student in students]
-        print(json.dumps(data if settings.class_ else data[0], indent=2, ensure_ascii=False))
+        print_json(data if settings.class_ else data[0])
     elif settings.class_:
         print_class(students, settings.milestones)
     else:

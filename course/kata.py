@@ -144,7 +144,9 @@ def show_grade(out: Console, key: str, given: Answer, kata: int) -> None:
     """What differs and why; nothing of the solution before the answer is whole."""
     solution = katas.load_solutions(kata)[key]
     verdict = "right" if given.label == solution.label else f"you said {given.label}, it is {solution.label}"
-    out.print(f"\n{key}: " + (given.lacks() or f"{verdict}\n     {solution.why}\n     A fix: {solution.fix}"))
+    lacks = given.lacks()
+    lines = [lacks] if lacks else [verdict, f"     {solution.why}", f"     A fix: {solution.fix}"]
+    out.print(f"\n{key}: {lines[0]}", *lines[1:], sep="\n")
 
 
 def main() -> int:

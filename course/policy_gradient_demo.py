@@ -133,7 +133,7 @@ def ask() -> Iterator[str]:
         if direction_of(text) and len(text.split()) > REASON_WORDS:
             yield text
         else:
-            print(f"Begin with up, down or same; then say why, in {REASON_WORDS} words or more.")
+            console().print(f"Begin with up, down or same; then say why, in {REASON_WORDS} words or more.")
 
 
 def show_state(bandit: Bandit, step: Step) -> None:
@@ -183,7 +183,7 @@ def draw(findings: Findings) -> bytes:
 
 def print_heading(findings: Findings) -> None:
     console().print("Loop C (learning): REINFORCE, one update at a time")
-    console().print(f"prompt: {findings.bandit.example['prompt']}\n{SIGN_LINE}")
+    console().print(f"prompt: {findings.bandit.example['prompt']}", SIGN_LINE, sep="\n")
 
 
 def print_report(findings: Findings, predictions: list[dict[str, Any]], with_steps: bool) -> None:

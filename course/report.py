@@ -199,7 +199,7 @@ def main() -> int:
     settings = parse("course.report", "One run, or two to compare, as one page of HTML.", Settings)
     place = place_for(settings.out, settings.runs)
     html, well = page([view_run(run) for run in settings.runs])
-    write_whole(place, html.encode())
+    write_whole(place, html.encode("utf-8", "backslashreplace"))  # a file's name may hold what UTF-8 cannot
     out = console()
     if not well:
         refused = len(settings.runs) == 2

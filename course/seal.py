@@ -47,10 +47,11 @@ def main() -> int:
     for line in state.broken:
         out.print(f"  {visible(line)}")
     out.print(
-        "Nothing bad has happened: trying things out is a good way to read. But runs made now say that the seal was\n"
-        "broken, and are not compared with sealed ones. To go back: git checkout -- course data, and delete what was\n"
-        "added (in __pycache__: bytecode that does not say what its source says).\n"
-        "Yours, and never sealed: notes/, tests/test_rubric.py, and pick_best between its marks in selection_demo.py."
+        "Nothing bad has happened: trying things out is a good way to read. But runs made now say that the seal was",
+        "broken, and are not compared with sealed ones. To go back: git checkout -- course data, and delete what was",
+        "added (in __pycache__: bytecode that does not say what its source says).",
+        "Yours, and never sealed: notes/, tests/test_rubric.py, and pick_best between its marks in selection_demo.py.",
+        sep="\n",
     )
     return FOUND
 

@@ -97,7 +97,8 @@ def print_report(selection: Selection) -> None:
     out.print("\nWhere selection still fails:" if failed else "\nSelection fails nowhere here.")
     for choice in failed[:SHOWN_FAILURES]:
         completion = visible(choice["completion"])
-        out.print(f"  {choice['id']}: {choice['prompt']}\n    chosen `{completion}`; {why_it_fails(choice)}")
+        where, why = f"  {choice['id']}: {choice['prompt']}", f"    chosen `{completion}`; {why_it_fails(choice)}"
+        out.print(where, why, sep="\n")
     uneven = last["equal_prompts"] - last["pass_at_k"] > 0.02
     why = ": some prompts are nearly never right, and more samples buy them little" if uneven else ""
     notice(

@@ -171,7 +171,7 @@ def test_help_says_defaults_from_the_checkout_on(
         (None, 0, "", ""),
         (InputError("x.jsonl", "not\na row", 3), 2, "", "error: x.jsonl, line 3: not a row\n"),
         (FoundError("one", "two"), 1, "one\ntwo\n", ""),
-        (KeyboardInterrupt(), 130, "", "interrupted: nothing was written\n"),
+        (KeyboardInterrupt(), 130, "", "stopped by SIGINT: nothing is left half-written\n"),
         (KeyboardInterrupt("kept", "all"), 130, "", "kept\nall\n"),
     ],
 )

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -294,64 +293,6 @@ def big_files(tmp_path: Path) -> list[str]:
     rows = [{"id": f"x{n}", "completion": f"Final: {s}", "sample": s} for s in range(200) for n in range(500)]
     completions = write_rows(tmp_path / "big.jsonl", rows)
     return ["--dataset", str(dataset), "--completions", str(completions), "--runs-dir", str(tmp_path / "runs")]
-
-
-@posix
-def test_a_killed_evaluation_leaves_a_whole_run_or_none(tmp_path: Path) -> None:
-    words = big_files(tmp_path)
-    whole = killed = 0
-    start = time.monotonic()
-    subprocess.run([*EVAL, *words], cwd=ROOT, check=True, capture_output=True)
-    duration = time.monotonic() - start
-    for step in range(12):
-        before = len(list_runs(tmp_path / "runs"))
-        child = subprocess.Popen([*EVAL, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(duration * (step + 1) / 11)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        runs = list_runs(tmp_path / "runs")
-        whole += len(runs) - before
-        killed += len(runs) == before
-        for run in runs[before:]:
-            verify = [sys.executable, "-m", "course.verify_run", "--run", str(run)]
-            assert subprocess.run(verify, cwd=ROOT, capture_output=True).returncode == 0
-    assert killed > 0
-
-
-def listen_to_ctrl_c() -> None:
-    """A process started in the background ignores Ctrl-C, and so do its children unless they are told otherwise."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-@posix
-def test_ctrl_c_leaves_no_run(dataset: Path, tmp_path: Path) -> None:
-    """The completions come from a pipe that never ends, so the evaluation is surely under way."""
-    pipe, runs = tmp_path / "pipe.jsonl", tmp_path / "runs"
-    os.mkfifo(pipe)
-    words = ["--dataset", str(dataset), "--completions", str(pipe), "--runs-dir", str(runs)]
-    child = subprocess.Popen(
-        [*EVAL, *words],
-        cwd=ROOT,
-        preexec_fn=listen_to_ctrl_c,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    source = os.open(pipe, os.O_WRONLY)
-    lines = [json.dumps({"id": "x0", "completion": "", "sample": n}).encode() + b"\n" for n in range(200_000)]
-    try:
-        for number, line in enumerate(lines):
-            os.write(source, line)
-            if number == 50_000:
-                assert len(list(runs.glob(".unfinished-*/results.jsonl"))) == 1
-                child.send_signal(signal.SIGINT)  # and go on, for a reader that waits would not notice
-    except BrokenPipeError:
-        pass
-    _, err = child.communicate(timeout=60)
-    os.close(source)
-    assert child.returncode == 130
-    assert err == "interrupted: nothing was written\n"
-    assert list(runs.iterdir()) == []
 
 
 @posix

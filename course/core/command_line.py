@@ -8,9 +8,11 @@ settings = parse("course.demo", "What the command does.", Settings)
 """
 
 import argparse
+import contextlib
 import dataclasses
 import math
 import os
+import signal
 import sys
 from argparse import SUPPRESS
 from collections.abc import Callable, Container, Iterator
@@ -19,10 +21,13 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, NoReturn, TypeVar, get_args, get_type_hints, overload
 
-from course.core.files import InputError
+from course.core import durable
+from course.core.display import console
+from course.core.files import InputError, reason_of
 from course.core.paths import DATA, ROOT
 
-DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FOUND, BAD_INPUT = 0, 1, 2
+STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 FROM_CHECKOUT = (
     "the course runs from its checkout, where data/ lies beside course/: clone it and install it there with"
     " `pip install -e .`. (`from course.score import score` works anywhere.)"
@@ -167,28 +172,81 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(self.prog, f"{message}; --help explains every option")
 
+    def print_help(self, file: Any = None) -> None:
+        console().print(*self.format_help().splitlines(), sep="\n")
 
-def run_command(main: Callable[[], int | None]) -> None:
-    """Run a command's `main` and exit with its code; bad input becomes one line and exit code 2."""
+
+def run_command(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command's `main` and exit with its code.
+
+    Bad input becomes one line and exit code 2. A signal that asks it to stop (Ctrl-C, and where there are such things
+    SIGTERM, SIGHUP or Ctrl-Break) ends it in one line and exit code 128 + signal; what it had begun is removed.
+    """
+    open_streams()
+    stopping = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
+    stopping = [number for number in stopping if signal.getsignal(number) != signal.SIG_IGN]  # as `nohup` sets it
+    caught = [signal.SIGINT]
+
+    def stop(number: int, _: object) -> None:
+        error = sys.exc_info()[1]
+        while error is not None:
+            if isinstance(error, KeyboardInterrupt):
+                return  # it is stopping already, and cleans up
+            error = error.__context__
+        caught.append(signal.Signals(number))
+        raise KeyboardInterrupt
+
+    try:
+        for number in stopping:
+            signal.signal(number, stop)
+        code = code_of(main)
+        for number in stopping:
+            signal.signal(number, signal.SIG_DFL)
+    except KeyboardInterrupt as error:
+        for number in stopping:
+            signal.signal(number, signal.SIG_IGN)
+        durable.abandon()
+        complain(*(error.args or (f"stopped by {caught[-1].name}: nothing is left half-written",)))
+        code = 128 + caught[-1]
+    sys.exit(code)
+
+
+def code_of(main: Callable[[], int | None]) -> int:
+    """Run a command's `main`. Returns the exit code, once the reason of an error is said."""
+    try:
+        if not DATA.is_dir():
+            raise InputError(ROOT, FROM_CHECKOUT)
+        code = main() or DONE
+        sys.stdout.flush()
+    except FoundError as error:
+        console().print(*error.args, sep="\n")
+        code = FOUND
+    except InputError as error:
+        complain(f"error: {error}")
+        code = BAD_INPUT
+    except OSError as error:
+        complain(f"error: {InputError(error.filename or 'the system', reason_of(error))}")
+        code = BAD_INPUT
+    for path in durable.swept:
+        complain(f"removed {path}, left by a command that was killed")
+    return code
+
+
+def complain(*lines: str) -> None:
+    """Lines on the error stream; where it takes none, the exit code says it alone."""
+    with contextlib.suppress(InputError):
+        console(stderr=True).print(*lines, sep="\n")
+
+
+def open_streams() -> None:
+    """Give each standard stream that was closed one that goes nowhere, and write UTF-8."""
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # or the next file to be opened would be a standard stream
+        pass
+    os.close(spare)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:  # a pipe on Windows would otherwise not take a π
             reconfigure(encoding="utf-8", errors="backslashreplace")
-    try:
-        if not DATA.is_dir():
-            raise InputError(ROOT, FROM_CHECKOUT)
-        code = main()
-        sys.stdout.flush()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = BAD_INPUT
-    except FoundError as error:
-        print(*error.args, sep="\n")
-        code = FOUND
-    except KeyboardInterrupt as error:
-        print(*(error.args or ("interrupted: nothing was written",)), sep="\n", file=sys.stderr)
-        code = INTERRUPTED
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = DONE
-    sys.exit(code or DONE)

@@ -7,6 +7,7 @@ expected answer the spec could never accept, a repeated id or an unknown field s
 import hashlib
 import itertools
 import marshal
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -201,7 +202,7 @@ def sidecar_path(completions: Path) -> Path:
 def load_sidecar(completions: Path) -> Sidecar | None:
     """The sidecar beside a completions file, or None where there is none. Raises InputError."""
     path = sidecar_path(completions)
-    if not path.exists():
+    if not os.path.lexists(path):  # a link that leads nowhere is a sidecar that is lost
         return None
     sidecar: Sidecar = read_json(path, Sidecar)
     return sidecar

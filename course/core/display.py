@@ -1,17 +1,24 @@
 """What a command shows: tables, progress, numbers in words, and text whose hidden characters can be seen."""
 
+import json
+import os
 import re
 import shlex
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import Progress, TimeElapsedColumn
+from rich.protocol import is_renderable
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
+
+from course.core.files import InputError, reason_of
 
 PIPED_WIDTH = 160
 SMALLEST_P = 1e-300  # below it a p-value has no digits
@@ -20,19 +27,61 @@ SIGNS = {"\n": "↵", "\t": "→", " ": " "}
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
 
 
-class PipedConsole(Console):
-    """A console whose reader may leave: rich would end the program as if it had failed."""
+MIDDLE = re.compile(r"(?<=[^\n])\n+(?=[^\n])")  # newlines with text before and after
+
+
+class SafeConsole(Console):
+    """The one way out to a terminal: characters that would steer it, or that hide, are shown and not obeyed.
+
+    A string, or a cell of a table, is one line: a newline in its middle came from a file, and is shown as `↵`. To
+    print several lines, pass several strings and `sep="\\n"`.
+    """
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(on_screen(text), **how)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):  # a `Text` never was a string here
+            yield segment if segment.control else Segment(without_controls(segment.text), segment.style)
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Raises InputError where nothing more can be written."""
+        try:
+            super().print(*(thing if is_renderable(thing) else str(thing) for thing in objects), **how)
+        except OSError as error:
+            raise InputError("the output", reason_of(error)) from None
 
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+        """The reader, `head` say, has seen enough: the command goes on, and what it prints goes nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
 
 
-def console() -> Console:
+def console(stderr: bool = False) -> Console:
     """Where a command prints. Plain and wide when piped; NO_COLOR is respected. Square brackets are plain text."""
-    piped = not sys.stdout.isatty()
-    return PipedConsole(
-        markup=False, highlight=False, emoji=False, soft_wrap=True, width=PIPED_WIDTH if piped else None
+    piped = not (sys.stderr if stderr else sys.stdout).isatty()
+    return SafeConsole(
+        stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True, width=PIPED_WIDTH if piped else None
     )
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON: what hides is escaped as JSON escapes it, so that a reader gets the value back."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    lines = "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text).replace("\x7f", "\\u007f")
+    console().print(*lines.split("\n"), sep="\n")
+
+
+def on_screen(text: str) -> str:
+    """A line as it may be printed: newlines in its middle, and what would steer a terminal or hide, made visible."""
+    return text if text.isprintable() else without_controls(MIDDLE.sub(lambda found: "↵" * len(found[0]), text))
+
+
+def without_controls(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else visible_character(c) for c in text)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
@@ -49,16 +98,17 @@ def table(*columns: str, title: str | None = None) -> Table:
 def progress(description: str, total: float) -> Iterator[Callable[[float], Any]]:
     """A progress bar on the error stream, seen on a terminal only. Yields `set(completed)`."""
     columns = (*Progress.get_default_columns(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Progress(*columns, console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(description, total=total)
         yield lambda completed: bar.update(task, completed=completed)
 
 
 def notice(*sentences: str) -> None:
     """What to notice: each in a paragraph of its own, wrapped for reading."""
-    print("\nWhat to notice:")
+    console().print("\nWhat to notice:")
     for sentence in sentences:
-        print(textwrap.fill(sentence, 110, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False))
+        indents: dict[str, Any] = {"initial_indent": "- ", "subsequent_indent": "  "}
+        console().print(*textwrap.wrap(sentence, 110, break_on_hyphens=False, **indents), sep="\n")
 
 
 def visible(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from course.core import durable
 from course.core.command_line import option
 from course.core.datasets import Dataset
 from course.core.display import console, typed
@@ -72,7 +73,7 @@ class SavedRun:
         out = console()
         looks = self.manifest.circumstances.earlier_looks_at_this_holdout
         if looks is not None:
-            out.print(f"\n{looks_line(looks)}")
+            out.print("", *looks_line(looks).splitlines(), sep="\n")
         if not self.manifest.core.sealed:
             out.print("\nThe seal on the core is broken (python -m course.seal says where). The run records it.")
         out.print(f"\nRun written to {self.folder}{f'; look at {self.picture}' if self.picture else ''}")
@@ -110,25 +111,27 @@ def save_experiment(
     record |= {"loop": loop, "knob": knob, "experiment": experiment, "policy": policy, "note": options.note}
     record |= {"golden": (golden or golden_gate()).record(), "core": check_seal(), "scorer": scorer_identity()}
     record["change"] = declare(options.change, options.parent)
-    looks, name = None, f"{experiment}.png"
-    if looks_at is not None and looks_at.split == "holdout":
-        looks = earlier_looks(looks_at.prompts_sha256, options.runs_dir)
-        if "prompts_sha256" not in record:
-            record["looked_at"] = [looks_at.prompts_sha256]
+    holdout = looks_at.prompts_sha256 if looks_at is not None and looks_at.split == "holdout" else None
+    if holdout is not None and "prompts_sha256" not in record:
+        record["looked_at"] = [holdout]
     if picture is not None and isinstance(options, PictureOptions) and options.plot:
         write_whole(options.plot, picture)
     with writer or RunWriter(options.runs_dir) as run:
-        for file, data in {**(files or {}), **({} if picture is None else {name: picture})}.items():
+        for file, data in {**(files or {}), **({} if picture is None else {f"{experiment}.png": picture})}.items():
             run.write(file, data)
         run.write(SUMMARY, to_pretty_json({"loop": loop, **summary}))
         if policy is not None and checkpoints:
             hashes = {folder: write(run.folder / folder) for folder, write in checkpoints.items()}
             record["policy"] = msgspec.structs.replace(policy, checkpoints=hashes)
-        known = {"earlier_looks_at_this_holdout": looks, "seconds_of_learning": seconds_of_learning}
-        where = circumstances_of(**known, **{f"{kind}_path": str(path) for kind, path in (paths or {}).items()})
-        manifest = Manifest(format=FORMAT, files=run.hashes(), circumstances=where, **record)
-        folder = run.finish(manifest)
-    return SavedRun(folder, manifest, None if picture is None else folder / name)
+        found = {f"{kind}_path": str(path) for kind, path in (paths or {}).items()}
+        where = circumstances_of(seconds_of_learning=seconds_of_learning, **found)
+        hashes = run.hashes()
+        with durable.locked(options.runs_dir):  # of runs that end together, each sees those before it
+            looks = None if holdout is None else earlier_looks(holdout, options.runs_dir)
+            where = msgspec.structs.replace(where, earlier_looks_at_this_holdout=looks)
+            manifest = Manifest(format=FORMAT, files=hashes, circumstances=where, **record)
+            folder = run.finish(manifest)
+    return SavedRun(folder, manifest, None if picture is None else folder / f"{experiment}.png")
 
 
 def declare(change: str | None, parent: Path | None) -> Change | None:

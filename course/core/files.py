@@ -4,24 +4,36 @@ JSON is looser than it seems: most readers take `NaN`, keep the last of two equa
 integers, all in silence. `read_json` and `JsonLines` refuse the first two, and keep integers whole.
 """
 
-import contextlib
+import errno
 import hashlib
+import io
 import json
-from collections.abc import Iterable, Iterator
+import math
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 
+from course.core import durable
+
 T = TypeVar("T")
 BOM = b"\xef\xbb\xbf"
+LARGEST_JSON = 16 << 20  # bytes of a line, or of a whole file of JSON
+LARGEST_FILE = 64 << 20  # bytes of any file that is read whole
+DEEPEST = 100  # arrays and objects of JSON in one another
+LONGEST_REASON = 500  # characters
 
 
 class InputError(Exception):
     """Bad input: the message is one line that names the file, the line if there is one, and the reason."""
 
     def __init__(self, where: object, reason: str, line: int | None = None) -> None:
-        super().__init__(f"{where}{'' if line is None else f', line {line}'}: {' '.join(reason.split())}")
+        reason, place = " ".join(reason.split()), "↵".join(str(where).splitlines())
+        shown = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} …"
+        super().__init__(f"{place}{'' if line is None else f', line {line}'}: {shown}")
 
 
 def sha256(data: bytes) -> str:
@@ -31,8 +43,16 @@ def sha256(data: bytes) -> str:
 
 def sha256_file(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal. Raises OSError."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """Open a file to be read; a pipe or a device, which may never end, is none. Raises OSError."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder is refused when it is opened
+        raise OSError(errno.EINVAL, "a pipe or a device, and no file", str(path))
+    return path.open("rb")
 
 
 def reason_of(error: OSError) -> str:
@@ -41,11 +61,15 @@ def reason_of(error: OSError) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole of a file. Raises InputError."""
+    """The whole of a file, at most 64 MB. Raises InputError."""
     try:
-        return path.read_bytes()
+        with open_file(path) as file:
+            data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise InputError(path, reason_of(error)) from None
+    if len(data) > LARGEST_FILE:
+        raise InputError(path, f"the file is larger than {LARGEST_FILE >> 20} MB")
+    return data
 
 
 def read_json(path: Path, kind: Any = Any) -> Any:
@@ -57,34 +81,85 @@ def read_json(path: Path, kind: Any = Any) -> Any:
 
 
 def strict_json(data: bytes, kind: Any = Any) -> Any:
-    """JSON without duplicate keys, NaN or Infinity, checked against a type.
+    """JSON without duplicate keys, NaN or Infinity, checked against a type: at most 16 MB, 100 deep.
 
     Lone surrogates, which JSON allows, are kept. Raises ValueError (msgspec's errors are ValueErrors).
     """
+    if len(data) > LARGEST_JSON:
+        raise ValueError(f"more than {LARGEST_JSON >> 20} MB of JSON")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 text: {error.reason} at byte {error.start + 1}") from None
     try:
-        value = json.loads(text, object_pairs_hook=without_duplicates, parse_constant=refuse_constant)
+        value = json.loads(
+            text, object_pairs_hook=without_duplicates, parse_constant=refuse_constant, parse_float=finite
+        )
+        if data.count(b"[") + data.count(b"{") > DEEPEST and deeper_than(DEEPEST, value):
+            raise RecursionError
+        return msgspec.convert(value, kind)
     except json.JSONDecodeError as error:
         raise ValueError(f"malformed JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
-        raise ValueError("malformed JSON: nested too deeply") from None
-    return msgspec.convert(value, kind)
+        raise ValueError(f"malformed JSON: nested more than {DEEPEST} deep") from None
+
+
+def deeper_than(bound: int, value: Any) -> bool:
+    """Do arrays and objects lie in one another more than so many deep?"""
+    level = [value]
+    for _ in range(bound):
+        inside = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list))
+        level = [part for parts in inside for part in parts]
+    return any(isinstance(part, dict | list) for part in level)
 
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of some key-value pairs. Raises ValueError if a key comes twice."""
     made = dict(pairs)
     if len(made) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)!r}")
+        many = Counter(key for key, _ in pairs)
+        raise ValueError(f"duplicate key {next(key for key in many if many[key] > 1)!r}")
     return made
 
 
 def refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def finite(number: str) -> float:
+    """A number with a point or an exponent. Raises ValueError for one that a float cannot hold."""
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number:.40} is too large for a number")
+    return value
+
+
+def lines_of(path: Path, saw: Callable[[bytes], object] = len) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, each with its number, from 1; `saw` is called with the bytes read, some lines at a time.
+
+    Memory does not grow with the file. Raises InputError, also for a line longer than 16 MB.
+    """
+    number, size = 0, 0
+    parts: list[bytes] = []
+    try:
+        with open_file(path) as file:
+            while block := file.read(1 << 20):
+                whole = block.rfind(b"\n") + 1
+                if whole:
+                    chunk, parts, size = b"".join([*parts, block[:whole]]), [], 0
+                    saw(chunk)
+                    for line in io.BytesIO(chunk):
+                        number += 1
+                        yield number, line
+                parts.append(block[whole:])
+                size += len(parts[-1])
+                if size > LARGEST_JSON:
+                    raise InputError(path, f"the line is longer than {LARGEST_JSON >> 20} MB", number + 1)
+    except OSError as error:
+        raise InputError(path, reason_of(error)) from None
+    if size:
+        saw(last := b"".join(parts))
+        yield number + 1, last
 
 
 class JsonLines(Generic[T]):
@@ -105,30 +180,26 @@ class JsonLines(Generic[T]):
         digest = hashlib.sha256()
         decode = msgspec.json.Decoder(self.row_type).decode
         keys = [f'"{field.encode_name}"'.encode() for field in msgspec.structs.fields(self.row_type)]  # type: ignore[arg-type]
-        number = rows = 0
-        try:
-            with self.path.open("rb") as file:
-                while lines := file.readlines(1 << 20):
-                    chunk = b"".join(lines)
-                    digest.update(chunk)
-                    self.bytes_read += len(chunk)
-                    for line in lines:
-                        number += 1
-                        # The fast decoder keeps the last of two equal keys, so it gets only lines that can hold none:
-                        # each key's name at most once, nothing nested, and no escape that could spell a key.
-                        if line.count(b"{") == 1 and b"\\u00" not in line and max(map(line.count, keys)) == 1:
-                            try:
-                                yield number, decode(line)
-                                rows += 1
-                                continue
-                            except (msgspec.MsgspecError, UnicodeError):
-                                pass  # the careful way either reads the line or says what is wrong with it
-                        row = self._careful(line.removeprefix(BOM) if number == 1 else line, number)
-                        if row is not None:
-                            yield number, row
-                            rows += 1
-        except OSError as error:
-            raise InputError(self.path, reason_of(error)) from None
+        rows = 0
+
+        def saw(chunk: bytes) -> None:
+            digest.update(chunk)
+            self.bytes_read += len(chunk)
+
+        for number, line in lines_of(self.path, saw):
+            # The fast decoder keeps the last of two equal keys, so it gets only lines that can hold none:
+            # each key's name at most once, nothing nested, and no escape that could spell a key.
+            if line.count(b"{") == 1 and b"\\u00" not in line and max(map(line.count, keys)) == 1:
+                try:
+                    yield number, decode(line)
+                    rows += 1
+                    continue
+                except (msgspec.MsgspecError, UnicodeError, RecursionError):
+                    pass  # the careful way either reads the line or says what is wrong with it
+            row = self._careful(line.removeprefix(BOM) if number == 1 else line, number)
+            if row is not None:
+                yield number, row
+                rows += 1
         if rows == 0:
             raise InputError(self.path, "the file holds no rows")
         self.sha256 = digest.hexdigest()
@@ -145,21 +216,24 @@ class JsonLines(Generic[T]):
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file by writing another and renaming it: what was there stays until the new one is complete.
+    """Write a file by writing another and renaming it: what was there stays until the new one is complete, on disk.
 
     Raises InputError; folders that are missing are made.
     """
-    if not path.name or path.is_dir():
-        raise InputError(str(path) or "''", "cannot write: it is a folder")
-    aside = path.with_name(f".{path.name}.unfinished")
+    if not path.name or (path.exists() and not path.is_file()):
+        raise InputError(str(path) or "''", f"cannot write: it is {'a folder' if path.is_dir() else 'no file'}")
+    aside = durable.unfinished_in(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        durable.begin(aside, Path.touch)
         aside.write_bytes(data)
+        durable.sync(aside)
         aside.replace(path)
+        durable.sync(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
         raise InputError(path, f"cannot write: {reason_of(error)}") from None
+    finally:
+        durable.end(aside)
 
 
 _encode = msgspec.json.Encoder().encode

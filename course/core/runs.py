@@ -3,8 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +11,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from course.core.files import InputError, reason_of, sha256_file, strict_json, to_json
+from course.core import durable
+from course.core.files import InputError, lines_of, reason_of, sha256_file, strict_json, to_json
 from course.core.manifest import MANIFEST, RESULTS, Manifest, has_whole_seal, is_run, load_manifest, manifest_file
 
-RUN_NAME = re.compile(r"run_(\d{3,})")
+RUN_NAME = re.compile(r"run_([0-9]{3,})")
 CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\r?\n?')
 OF_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}  # which file managers leave in a folder that is looked at
 CHECKSUM_LENGTH = len(b',"crc32":"00000000"}\n')
@@ -63,16 +62,16 @@ def is_intact(line: bytes) -> bool:
 class RunWriter:
     """Builds a run aside and renames it into place when it is complete. Use it with `with`.
 
-    On leaving the block without `finish`, by an error or Ctrl-C, what was built is removed; if the process
-    is killed, what remains is a hidden folder without a manifest, which no command takes for a run.
+    On leaving the block without `finish`, by an error or a signal, what was built is removed; if the process is
+    killed, what remains is a hidden folder, which no command takes for a run and the next one that writes here removes
+    (`durable`).
     """
 
     def __init__(self, runs_dir: Path) -> None:
-        self.runs_dir = runs_dir
+        self.runs_dir, self.folder = runs_dir, durable.unfinished_in(runs_dir)
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
-            self.folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=runs_dir))
-            self.folder.chmod(0o755)
+            durable.begin(self.folder, Path.mkdir)
         except OSError as error:
             raise InputError(runs_dir, f"cannot make a run here: {reason_of(error)}") from None
 
@@ -80,8 +79,8 @@ class RunWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        durable.end(self.folder)
+        if isinstance(error, OSError):
             raise InputError(self.runs_dir, f"cannot write the run: {reason_of(error)}") from None
 
     def open(self, name: str) -> BinaryIO:
@@ -103,14 +102,20 @@ class RunWriter:
         return {path.relative_to(self.folder).as_posix(): sha256_file(path) for path in files}
 
     def finish(self, manifest: Manifest) -> Path:
-        """Write the manifest, and give the run its name. Returns its folder."""
+        """Write the manifest, and give the run its name once it is on disk. Returns its folder.
+
+        Only under `durable.locked(runs_dir)` its number, and the looks that the manifest counts, are surely its own.
+        """
         self.write(MANIFEST, manifest_file(manifest))
+        for path in (*self.folder.rglob("*"), self.folder):
+            durable.sync(path)
         number = 1 + max((number for number, _ in numbered(self.runs_dir)), default=0)
         while True:
             target = self.runs_dir / f"run_{number:03d}"
             try:
                 if not target.exists():
                     self.folder.rename(target)
+                    durable.sync(self.runs_dir)
                     return target
             except OSError:
                 if not target.exists():
@@ -146,15 +151,11 @@ def read_results(run: Path) -> Iterator[Result | InputError]:
     Raises InputError if the file cannot be read.
     """
     path = run / RESULTS
-    try:
-        with path.open("rb", buffering=1 << 20) as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield parse_result(line)
-                except ValueError as error:
-                    yield InputError(path, str(error), number)
-    except OSError as error:
-        raise InputError(path, reason_of(error)) from None
+    for number, line in lines_of(path):
+        try:
+            yield parse_result(line)
+        except ValueError as error:
+            yield InputError(path, str(error), number)
 
 
 def load_results(run: Path) -> Iterator[Result]:
@@ -172,7 +173,7 @@ def parse_result(line: bytes) -> Result:
     """One line of results. Raises ValueError."""
     try:
         return _decode_result(line)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         result: Result = strict_json(line, Result)  # which reads lone surrogates
         return result
 
@@ -199,10 +200,9 @@ def damage(run: Path) -> list[str]:
 
 def damaged_lines(path: Path) -> list[str]:
     """The lines of a results file whose checksum does not fit."""
-    with path.open("rb") as file:
-        lines = [
-            f"{path.name}, line {number}: the line does not fit its checksum"
-            for number, line in enumerate(file, start=1)
-            if not is_intact(line)
-        ]
+    lines = [
+        f"{path.name}, line {number}: the line does not fit its checksum"
+        for number, line in lines_of(path)
+        if not is_intact(line)
+    ]
     return lines or [f"{path.name}: every line is whole, so lines were added, removed or moved"]

@@ -86,7 +86,7 @@ def main() -> int:
     path = sidecar_path(settings.completions)
     write_whole(path, to_pretty_json(sidecar))
     words = f"--dataset {typed(settings.dataset)} --completions {typed(settings.completions)}"
-    console().print(f"written: {path}\nNext: python -m course.eval {words}")
+    console().print(f"written: {path}", f"Next: python -m course.eval {words}", sep="\n")
     return DONE
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course.core.command_line import DONE, option, parse, run_command
+from course.core.display import console
 from course.core.files import write_whole
 from course.core.problems import NAMES, SEED, draw, wording
 
@@ -58,7 +59,7 @@ def main() -> int:
     for split in SIZES:
         path = settings.out_dir / f"math_{split}.jsonl"
         write_whole(path, "".join(json.dumps(row) + "\n" for row in rows(split)).encode())
-        print(f"{path}: {SIZES[split]} rows")
+        console().print(f"{path}: {SIZES[split]} rows")
     return DONE
 
 

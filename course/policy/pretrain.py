@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from course.core.command_line import option, parse, run_command
-from course.core.display import progress
+from course.core.display import console, progress
 from course.core.paths import PI0, RUNS
 from course.core.problems import Problem
 from course.policy.core import tokenizer as bpe
@@ -121,7 +121,7 @@ def main() -> None:
         return
     with progress("pre-training", settings.steps) as show:
         loss = pretrain(settings, show)
-    print(f"loss of the last batch: {loss:.4f} nats a token; checkpoint in {settings.out}")
+    console().print(f"loss of the last batch: {loss:.4f} nats a token; checkpoint in {settings.out}")
 
 
 if __name__ == "__main__":
