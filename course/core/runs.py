@@ -150,12 +150,11 @@ def read_results(run: Path) -> Iterator[Result | InputError]:
 
     Raises InputError if the file cannot be read.
     """
-    path = run / RESULTS
-    for number, line in lines_of(path):
+    for number, line in lines_of(run / RESULTS):
         try:
-            yield parse_result(line)
-        except ValueError as error:
-            yield InputError(path, str(error), number)
+            yield result_of(run, number, line)
+        except InputError as error:
+            yield error
 
 
 def load_results(run: Path) -> Iterator[Result]:
@@ -169,13 +168,16 @@ def load_results(run: Path) -> Iterator[Result]:
 _decode_result = msgspec.json.Decoder(Result).decode
 
 
-def parse_result(line: bytes) -> Result:
-    """One line of results. Raises ValueError."""
+def result_of(run: Path, number: int, line: bytes) -> Result:
+    """One line of a run's results. Raises InputError."""
     try:
         return _decode_result(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        result: Result = strict_json(line, Result)  # which reads lone surrogates
-        return result
+        try:
+            result: Result = strict_json(line, Result)  # which reads lone surrogates
+            return result
+        except ValueError as error:
+            raise InputError(run / RESULTS, str(error), number) from None
 
 
 def damage(run: Path) -> list[str]:

@@ -7,7 +7,6 @@ its summary, its other files and its manifest must come out the same. What no or
 Whoever forges the originals too, or replaces the interpreter, is not found.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,12 +17,12 @@ from typing import Any
 import msgspec
 
 from course.core.datasets import Example, sidecar_path
-from course.core.files import InputError, read_bytes, read_json, sha256, sha256_file, to_json, to_pretty_json
+from course.core.files import InputError, lines_of, read_bytes, read_json, sha256, sha256_file, to_json, to_pretty_json
 from course.core.golden import check_golden
 from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, load_manifest
 from course.core.measurement import Measurement
 from course.core.paths import DATA
-from course.core.runs import Result, damage, load_results, result_line
+from course.core.runs import Result, damage, load_results, result_line, result_of
 from course.core.scoring import score_one, scorer_identity, summarise
 from course.core.seal import check_seal
 from course.core.selection import EXPERIMENT, Rule, Selection, select, students_rule
@@ -254,18 +253,18 @@ def unlike_the_originals(
     """The run made again from its originals: every difference, a line each."""
     again = made_again(run, manifest, originals, found)
     names = [name for name in Result.__struct_fields__ if same_scorer or name not in OF_THE_SCORER]
-    lines, named = hashlib.sha256(), 0
-    for number, (stored, new) in enumerate(zip_longest(load_results(run), again.results), start=1):
-        if stored is None or new is None:
+    for numbered, new in zip_longest(lines_of(run / RESULTS), again.results):
+        if numbered is None or new is None:
             yield f"{RESULTS}: it holds {'more' if new is None else 'fewer'} rows than the originals give"
             break
-        lines.update(result_line(new))
-        for difference in differences(number, stored, new, names):
-            named += 1
-            yield difference
-    else:
-        if same_scorer and not named and lines.hexdigest() != manifest.files[RESULTS]:
-            yield f"{RESULTS}: it says the same as the originals give, but is written in another way"
+        number, line = numbered
+        if same_scorer and line == result_line(new):
+            continue  # the same bytes need not be read
+        stored = result_of(run, number, line)
+        named = list(differences(number, stored, new, names))
+        if same_scorer and not named:
+            named = [f"{line_of(number, stored)}: it says what the originals give, but is written in another way"]
+        yield from named
     for _ in again.results:
         pass  # to the end, so that the sums and the hash are of all
     yield from unlike(manifest, again.manifest(), "the originals")
