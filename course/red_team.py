@@ -77,6 +77,8 @@ def show_patch(report: PatchReport) -> None:
     if report.holds:
         out.print("The patch closes the class, and pays what the rubric was made to pay.")
         return
+    if report.fitted:
+        out.print("On other strings of the same kinds it fails: it knows these, and not the class.")
     if fp:
         out.print("Some of the class still earns: patch the mechanism, not the one string.")
     if fn:
