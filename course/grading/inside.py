@@ -14,6 +14,7 @@ import builtins
 import contextlib
 import functools
 import json
+import math
 import os
 import runpy
 import sys
@@ -162,7 +163,7 @@ def try_patch(channel: Channel, path: str) -> None:
     case = channel.ask("rubric", rubric)
     while case:
         reward = patched(*case)
-        is_number = issubclass(type(reward), (int, float)) and reward == reward
+        is_number = issubclass(type(reward), (int, float)) and math.isfinite(reward)
         case = channel.ask("reward", float(reward) if is_number else repr(reward)[:60])
 
 

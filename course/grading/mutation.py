@@ -65,7 +65,7 @@ class TestReport:
 
 
 def run_tests(
-    path: Path, scorer: Callable[[], Score], time_limit: float = TIME_LIMIT, all_of: bool = True
+    path: Path, scorer: Callable[[], Score] = TRUE, time_limit: float = TIME_LIMIT, all_of: bool = True
 ) -> list[Outcome]:
     """How the tests of a file ended with a scorer in the true one's place; unless `all_of`, up to the first failure."""
     score, outcomes, codes = scorer(), list[Outcome](), list[int]()
