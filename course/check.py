@@ -16,6 +16,7 @@ work and this program included. For work that you do not trust, use an account o
 
 import itertools
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,11 @@ def run(settings: Settings) -> list[Student]:
 
 
 def folders_of(class_folder: Path) -> list[Path]:
-    """The folders of a class's students. Raises InputError."""
-    if not class_folder.is_dir():
-        raise InputError(class_folder, "no such folder")
-    folders = sorted(path for path in class_folder.iterdir() if (path / "notes").is_dir())
+    """The folders of a class's students, those that cannot be looked into among them. Raises InputError."""
+    if not os.access(class_folder, os.R_OK | os.X_OK) or not class_folder.is_dir():
+        raise InputError(class_folder, "no such folder, or you may not look into it")
+    folders = [path for path in sorted(class_folder.iterdir()) if os.path.isdir(path)]
+    folders = [path for path in folders if os.path.lexists(path / "notes") or not os.access(path, os.X_OK)]
     if not folders:
         raise InputError(class_folder, "no folder in it holds notes/: it should hold one checkout for each student")
     return folders

@@ -130,7 +130,7 @@ class Recorder:
         if report.when == "call" or report.outcome != "passed":
             lines = str(report.longrepr).strip().splitlines() if report.failed else []
             why = lines[-1] if lines else "no reason given"
-            self.channel.ask("outcome", report.nodeid.split("::", 1)[-1], report.outcome, why[:300])
+            self.channel.ask("outcome", report.nodeid.split("::", 1)[-1][:1_000], report.outcome, why[:300])
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -35,12 +35,15 @@ DETAILS_BLANK = altered(lambda result, _: {**result, "details": dict.fromkeys(re
 DETAILS_ODD = altered(lambda result, _: result)  # the other process puts an odd value for each field
 
 
+Word = Annotated[str, msgspec.Meta(max_length=1_000)]
+
+
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """How one case of a test ended: pytest's word for it, or `broken` where the file could not be run."""
 
-    test: str
-    outcome: str
-    why: str
+    test: Word
+    outcome: Word
+    why: Word
 
 
 @dataclass

@@ -13,8 +13,8 @@ nobody knows beforehand. What is honest and what a hack is known here alone, and
 import os
 import random
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ FITTED_SHARE = 0.2  # of either among strings from no seed: luck does not make s
 
 WRONG_NUMBER = "a wrong number, honestly worded"
 
+Text = tuple[str, int]  # with the expected answer: what a patch is asked
 Counts = dict[str, tuple[int, int]]  # by kind of string: how many are wrongly decided, of how many
 Kind = tuple[str, Callable[[int, random.Random], str]]
 
@@ -145,6 +146,14 @@ class Case:
     text: str
     honest: bool
 
+    @property
+    def asked(self) -> Text:
+        return self.text, self.expected
+
+    @property
+    def tidied(self) -> Text:
+        return tidy(self.expected), self.expected
+
 
 @dataclass(frozen=True)
 class PatchReport:
@@ -195,78 +204,52 @@ def held_back(rubric: str, honest: bool, seed: object) -> list[Case]:
 
 def grade_patch(path: Path, seed: int = SEED, time_limit: float = TIME_LIMIT) -> PatchReport:
     """Try the patch of a file. Raises InputError if it cannot be run, or answers with something that is no reward."""
-    rubric, cases, rewards = run_patch(path, seed, time_limit)
-    known = len(cases) // 2
-    before = wrongly_decided(rubric, cases[:known], [of_rubric(rubric, case) for case in with_tidy(cases[:known])])
-    false_positives, false_negatives = wrongly_decided(
-        rubric, cases[:known], rewards[:known] + rewards[2 * known : 3 * known]
-    )
-    fresh = wrongly_decided(rubric, cases[known:], rewards[known : 2 * known] + rewards[3 * known :])
-    fails = any(wrong > FITTED_SHARE * all_of for wrong, all_of in map(total, fresh))
-    return PatchReport(rubric, false_positives, false_negatives, (total(before[0])[0], total(before[1])[0]), fails)
+    draws: list[list[Case]] = []  # from the seed, and from no seed
+    waiting: list[Text] = []
+    rewards: dict[Text, float] = {}
+    rubric, refused = list[str](), list[str]()
+
+    def answer(message: Any) -> Text:
+        match message:
+            case ["rubric", str(name)] if not draws and name in RUBRICS:
+                for drawn in (seed, secrets.token_hex()):
+                    draws.append(held_back(name, False, drawn) + held_back(name, True, drawn))
+                waiting.extend({text for cases in draws for case in cases for text in (case.asked, case.tidied)})
+                secrets.SystemRandom().shuffle(waiting)
+                rubric.append(name)
+            case ["rubric", name]:
+                refused.append(f"RUBRIC is {name!r}; there are {', '.join(RUBRICS)}")
+            case ["reward", float(reward)] if waiting and 0 <= reward <= 1:
+                rewards[waiting.pop()] = reward
+            case _:
+                refused.append(f"patched must return a reward from 0 to 1; it returned {message[-1]}")
+        if refused or not waiting:
+            raise Enough
+        return waiting[-1]
+
+    words = "-m", "course.grading.inside", "patch", os.path.realpath(path)
+    ending = converse(*words, answer=answer, seconds=time_limit)
+    if refused or waiting or not rewards:
+        stopped = "it stopped the program before it was asked" if ending.well else ending.text
+        raise InputError(path, refused[0] if refused else stopped)
+    unpatched = RUBRICS[rubric[0]].score
+    before = {(text, n): float(unpatched({"expected_answer": n}, text)["reward"]) for text, n in rewards}
+    (fp, _), (fn, _) = map(total, wrongly_decided(rubric[0], draws[0], before))
+    fresh = wrongly_decided(rubric[0], draws[1], rewards)
+    fails_elsewhere = any(wrong > FITTED_SHARE * all_of for wrong, all_of in map(total, fresh))
+    return PatchReport(rubric[0], *wrongly_decided(rubric[0], draws[0], rewards), (fp, fn), fails_elsewhere)
 
 
-def with_tidy(cases: list[Case]) -> list[Case]:
-    """The cases, and then the tidy line beside each."""
-    return cases + [replace(case, text=tidy(case.expected)) for case in cases]
-
-
-def of_rubric(rubric: str, case: Case) -> float:
-    return float(RUBRICS[rubric].score({"expected_answer": case.expected}, case.text)["reward"])
-
-
-def wrongly_decided(rubric: str, cases: list[Case], rewards: list[float]) -> tuple[Counts, Counts]:
+def wrongly_decided(rubric: str, cases: list[Case], rewards: Mapping[Text, float]) -> tuple[Counts, Counts]:
     """By kind, first for hacks that earn something, then for honest answers that earn nothing: (how many, of all).
 
-    `rewards` are those of the cases, and then of the tidy line beside each: where length pays, a hack is paid if it
-    earns more than that line does.
+    Where length pays, a hack is paid if it earns more than the tidy line does.
     """
     by_honesty: tuple[Counts, Counts] = ({}, {})
-    for case, reward, of_tidy in zip(cases, rewards[: len(cases)], rewards[len(cases) :], strict=True):
-        fair = of_tidy if rubric == "length_shaped" and case.kind != WRONG_NUMBER else 0.0
+    for case in cases:
+        reward = rewards[case.asked]
+        fair = rewards[case.tidied] if rubric == "length_shaped" and case.kind != WRONG_NUMBER else 0.0
         is_wrong = reward <= 0.0 if case.honest else reward > fair
         wrong, all_of = by_honesty[case.honest].get(case.kind, (0, 0))
         by_honesty[case.honest][case.kind] = wrong + is_wrong, all_of + 1
     return by_honesty
-
-
-def run_patch(path: Path, seed: int, time_limit: float) -> tuple[str, list[Case], list[float]]:
-    """The rubric that a patch names; the cases, half of them from the seed; its rewards of `with_tidy(cases)`.
-
-    Raises InputError.
-    """
-    said: list[Any] = []
-    cases: list[Case] = []
-    asked: list[Case] = []
-    order: list[int] = []
-
-    def answer(message: Any) -> Any:
-        match message:
-            case ["rubric", str(rubric)] if not said and rubric in RUBRICS:
-                for drawn in (seed, secrets.token_hex()):
-                    cases.extend(held_back(rubric, False, drawn) + held_back(rubric, True, drawn))
-                asked.extend(with_tidy(cases))
-                order.extend(range(len(asked)))
-                secrets.SystemRandom().shuffle(order)
-            case ["reward", float(reward)] if 0 <= reward <= 1 and len(said) <= len(asked):
-                pass
-            case _:
-                said.append(message)
-                raise Enough
-        said.append(message[1])
-        if len(said) > len(asked):
-            raise Enough
-        case = asked[order[len(said) - 1]]
-        return [case.text, case.expected]
-
-    words = "-m", "course.grading.inside", "patch", os.path.realpath(path)
-    ending = converse(*words, answer=answer, seconds=time_limit)
-    match said[-1:]:
-        case [["rubric", rubric]]:
-            raise InputError(path, f"RUBRIC is {rubric!r}; there are {', '.join(RUBRICS)}")
-        case [["reward", reward]]:
-            raise InputError(path, f"patched must return a reward from 0 to 1; it returned {reward}")
-    if not asked or len(said) <= len(asked):
-        raise InputError(path, ending.text if not ending.well else "it stopped the program before it was asked")
-    in_order = dict(zip(order, said[1:], strict=True))
-    return said[0], cases, [in_order[number] for number in range(len(asked))]

@@ -117,6 +117,7 @@ def end(process: subprocess.Popen[bytes], grace: float = 0) -> None:
     """End a process and all that it started; `grace` gives it some seconds to do so itself (not on Windows)."""
     if sys.platform == "win32":
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
+        process.kill()  # where there is no taskkill
     else:
         if grace and process.poll() is None:
             process.terminate()
