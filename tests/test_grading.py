@@ -142,6 +142,29 @@ def test_tests_that_hang_exit_or_print_are_survived(tmp_path: Path) -> None:
     assert failing(run_tests(path)) == set()
 
 
+def test_the_scorer_that_tests_ask_says_what_the_true_one_says(tmp_path: Path) -> None:
+    """For every golden case, for what is no text, and for examples that cannot be used."""
+    path = tmp_path / "test_mine.py"
+    cases = [(case.expected_answer, case.completion) for case in CASES]
+    path.write_text(
+        f"import runpy\nimport pytest\nfrom course.score import score\nCASES = {cases!r}\n"
+        f"true = runpy.run_path({str(ROOT / 'course' / 'score.py')!r})['score']\n"
+        "class Text(str):\n    def __str__(self): return 'Final: 9'\n"
+        "CASES += [(8, x) for x in (None, 8, 8.0, True, b'Final: 8', [8], {}, object(), Text('Final: 8'))]\n"
+        "CASES += [(8, x) for x in ('\\ud800', 'Final: 8' + ' ' * 10_000, 'Final: 8' + ' ' * 9_992, '\\x00')]\n"
+        "def test_it():\n    for expected, said in CASES:\n        example = {'expected_answer': expected}\n"
+        "        assert score(example, said) == true(example, said) == score(completion=said, example=example)\n"
+        "@pytest.mark.parametrize('example', [{}, {'expected_answer': '8'}, {'expected_answer': True},\n"
+        "    {'expected_answer': 10**18}])\n"
+        "def test_what_cannot_be_used(example):\n    with pytest.raises(ValueError) as ours: score(example, '')\n"
+        "    with pytest.raises(ValueError) as theirs: true(example, '')\n"
+        "    assert str(ours.value) == str(theirs.value)\n",
+        encoding="utf-8",
+    )
+    outcomes = run_tests(path)
+    assert [outcome.outcome for outcome in outcomes] == ["passed"] * 5, outcomes
+
+
 def test_the_students_environment_stays_as_it_was(tmp_path: Path) -> None:
     """Another conftest beside the tests is not read, and nothing is left behind."""
     (tmp_path / "conftest.py").write_text("raise RuntimeError('read')\n", encoding="utf-8")

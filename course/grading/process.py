@@ -24,7 +24,7 @@ from course.core.files import strict_json
 from course.core.paths import ROOT
 
 LONGEST_LINE = 1 << 20  # bytes of one message
-LAST_WORDS = 4_000  # bytes of what was printed that are looked at
+LAST_WORDS, LONGEST_ENDING = 4_000, 300  # of what was printed: bytes looked at, characters told
 GROUP: dict[str, Any] = (
     {"creationflags": 0x200} if sys.platform == "win32" else {"start_new_session": True}  # CREATE_NEW_PROCESS_GROUP
 )
@@ -90,7 +90,9 @@ def converse(
         return Ending(False, f"not done after {seconds:g} seconds")
     if heard and not isinstance(heard[0], Enough):
         return Ending(False, f"it gave an answer that is none: {heard[0]!r:.200}")
-    return Ending(bool(heard) or process.returncode == 0, lines[-1] if lines else "it stopped the program")
+    return Ending(
+        bool(heard) or process.returncode == 0, lines[-1][:LONGEST_ENDING] if lines else "it stopped the program"
+    )
 
 
 def answer_all(process: subprocess.Popen[bytes], answer: Callable[[Any], Any], heard: list[BaseException]) -> None:

@@ -21,7 +21,7 @@ from course.grading.student_files import grade_patch_file, verdict_on_tests
 from course.grading.verdict import MISSING, THERE, WRONG, Verdict
 from course.grading.worker import DELIVERABLES, grade_folder
 from course.rubrics import RUBRICS
-from tests.conftest import ROOT, Command
+from tests.conftest import ROOT, Command, copy_repository
 
 SOLUTION = ROOT / "teacher" / "solution"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has neither pipes in folders nor these limits")
@@ -166,6 +166,22 @@ def test_a_note_that_nobody_would_read_is_refused_by_its_length(student: Path) -
     assert (verdict.state, "longer than" in verdict.text) == (WRONG, True)
 
 
+@POSIX
+@pytest.mark.parametrize("place", ["runs", "runs/run_001", "runs/run_001/manifest.json", "notes"])
+def test_what_is_borrowed_from_another_student_is_not_there(student: Path, place: str) -> None:
+    other = student.parent / "ada"
+    shutil.copytree(student, other)
+    run = other / "runs" / "run_001"
+    run.mkdir(parents=True)
+    (run / "manifest.json").write_text('{"format": 1}', encoding="utf-8")
+    if (student / place).is_dir():
+        shutil.rmtree(student / place)
+    (student / place).parent.mkdir(parents=True, exist_ok=True)
+    (student / place).symlink_to(other / place)
+    verdict = verdict_on(student, NOTE if place == "notes" else "runs/run_00X (Loop A)", 60)
+    assert (verdict.state, "leads out of the folder" in verdict.text) == (WRONG, True), verdict
+
+
 # Code that means harm.
 
 HEAD = "import os, sys, time, subprocess\nfrom course.score import score\n\n"
@@ -191,6 +207,19 @@ HARMFUL: dict[str, tuple[str, str]] = {
         "    os.unlink(file.name)\n    while True: file.write(b'x' * (1 << 20))\n",
         "File too large",
     ),
+    "it prints without end": ("while True: print('x' * (1 << 20))\n", ""),
+    "it prints without end past python": ("while True: os.write(1, b'x' * (1 << 20))\n", "xxx"),
+    "it prints a terabyte on one line of the channel": (
+        "import gc\nfor x in [x for x in gc.get_objects() if type(x).__name__ == 'Channel']:\n"
+        "    while True: x._said.write(b'x' * (1 << 20))\n",
+        "",
+    ),
+    "it forks, and all copies go on": ("for _ in range(6): os.fork()\ntime.sleep(1000)\n", "not done after"),
+    "it asks without listening": (
+        "import gc\nfor x in [x for x in gc.get_objects() if type(x).__name__ == 'Channel']:\n"
+        '    while True: x._said.write(b\'["score", 8, "8"]\\n\')\n',
+        "",
+    ),
     "it starts a hundred sleepers": (
         "for _ in range(100): subprocess.Popen(['sleep', '1000'])\ntime.sleep(1000)\n",
         "not done after",
@@ -209,6 +238,7 @@ def test_harmful_code_costs_one_verdict(student: Path, path: str, body: str, sai
     verdict, other = grade_folder(student, asked, SECONDS, lambda: None)
     assert verdict.state == WRONG
     assert said in verdict.text, verdict
+    assert len(verdict.text) < 500
     assert other.state == THERE
     assert time.monotonic() - started < 60
 
@@ -261,6 +291,32 @@ def test_ctrl_c_ends_the_class_and_all_that_runs(student: Path, tmp_path: Path) 
     assert process.returncode == 130
     assert b"Traceback" not in out + err
     assert not alive(said)
+
+
+RULES = {
+    "it never ends": ("while True: pass", "not done after"),
+    "it ends at once": ("os._exit(0)", "No such file"),
+    "it kills the process that grades": ("os.kill(os.getppid(), 9)", "could not be graded"),
+    "it puts a pipe where the choices are read": (
+        "os.makedirs(sys.argv[2] + '/run_001'); os.mkfifo(sys.argv[2] + '/run_001/selection_demo.jsonl'); os._exit(0)",
+        "it is no regular file",
+    ),
+    "it prints without end": ("while True: os.write(1, b'x' * (1 << 20))", "xxx"),
+}
+
+
+@POSIX
+@pytest.mark.parametrize(("rule", "said"), RULES.values(), ids=RULES.keys())
+def test_a_harmful_rule_costs_one_verdict(student: Path, rule: str, said: str) -> None:
+    copy_repository(student)
+    path = student / "course" / "selection_demo.py"
+    text = path.read_text(encoding="utf-8")
+    edited = text.replace("    best = max(", f"    import os, sys\n    {rule}\n    best = max(", 1)
+    assert edited != text
+    path.write_text(edited, encoding="utf-8")
+    verdict = verdict_on(student, "runs/run_00X/selection_demo.jsonl", 10)
+    assert verdict.state == WRONG
+    assert said in verdict.text, verdict
 
 
 # Work that grades itself.
