@@ -49,17 +49,17 @@ class Channel:
         return json.loads(line)
 
 
-def set_limits(memory: int) -> None:
+def set_limits(memory: int, processes: bool = True) -> None:
     """Limit memory (bytes), files, core dumps, time of the processor and, on Linux, processes. Not on Windows.
 
-    macOS takes the limit on memory and does not keep it; root is free of the limit on processes.
+    macOS does not keep the limit on memory; root is free of the limit on processes.
     """
     if sys.platform == "win32":
         return
     import resource
 
     limits = {"AS": memory, "FSIZE": LARGEST_FILE, "CPU": CPU_SECONDS, "CORE": 0}
-    if memory == GIGABYTE and sys.platform == "linux":  # a student's code, and none that starts processes for us
+    if processes and sys.platform == "linux":
         limits["NPROC"] = MORE_PROCESSES + processes_of_user()
     for name, most in limits.items():
         kind = getattr(resource, f"RLIMIT_{name}")
@@ -170,13 +170,12 @@ def try_patch(channel: Channel, path: str) -> None:
 def main() -> None:
     channel = Channel()
     what, path, *words = sys.argv[1:]
+    set_limits(GIGABYTE if what != "run" else 4 * GIGABYTE)  # numpy and matplotlib ask for more than they use
     if what == "run":
-        set_limits(4 * GIGABYTE)  # numpy and matplotlib ask for more than they use
         sys.path[0] = os.getcwd()
         sys.argv = [path, *words]
         runpy.run_module(path, run_name="__main__", alter_sys=True)
         return
-    set_limits(GIGABYTE)
     sys.argv = [path]
     (run_tests if what == "tests" else try_patch)(channel, path)
 

@@ -115,7 +115,7 @@ def grade_tests(path: Path, mutants: Sequence[Mutant] = MUTANTS) -> TestReport:
     with ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1))) as pool, ending_all():
         runs = [(scorer, True) for scorer in (*[TRUE] * AGAIN, *probes)] + [(mutant.make, False) for mutant in mutants]
         order = list(range(len(runs)))
-        secrets.SystemRandom().shuffle(order)  # from no seed: who knows the order can fail where it pays
+        secrets.SystemRandom().shuffle(order)  # no seed: who knows the order can fail where it pays
         found = dict(zip(order, pool.map(lambda n: run_tests(path, runs[n][0], all_of=runs[n][1]), order), strict=True))
     turned, blank, odd = (failing(found[AGAIN + n]) for n in range(len(probes)))
     for case in (outcome.test for outcome in true):

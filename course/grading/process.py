@@ -71,28 +71,29 @@ def converse(
         heard: list[BaseException] = []
         # A thread, for this one must never wait for a pipe: a daemon of the student's may keep it open for ever.
         talk = threading.Thread(target=answer_all, args=(process, answer, heard), daemon=True)
-        talk.start()
+        late = False
         try:
+            talk.start()
             talk.join(seconds)
-            late = talk.is_alive()
-            if not heard and not late:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(max(0.0, ends_at - time.monotonic()))
-            late = late or (not heard and process.poll() is None)
+            if not heard:
+                process.wait(max(0.0, ends_at - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            late = True
         finally:
             end(process, grace)
             talk.join(1)
-            if not talk.is_alive():
-                close(process)
+            for pipe in (process.stdin, process.stdout):
+                if pipe and not talk.is_alive():
+                    with contextlib.suppress(OSError):
+                        pipe.close()
         printed.seek(max(0, printed.seek(0, os.SEEK_END) - LAST_WORDS))
         lines = printed.read().decode("utf-8", "replace").strip().splitlines()
     if late:
         return Ending(False, f"not done after {seconds:g} seconds")
     if heard and not isinstance(heard[0], Enough):
         return Ending(False, f"it gave an answer that is none: {heard[0]!r:.200}")
-    return Ending(
-        bool(heard) or process.returncode == 0, lines[-1][:LONGEST_ENDING] if lines else "it stopped the program"
-    )
+    last = lines[-1][:LONGEST_ENDING] if lines else "it stopped the program"
+    return Ending(bool(heard) or process.returncode == 0, last)
 
 
 def answer_all(process: subprocess.Popen[bytes], answer: Callable[[Any], Any], heard: list[BaseException]) -> None:
@@ -107,12 +108,6 @@ def answer_all(process: subprocess.Popen[bytes], answer: Callable[[Any], Any], h
         return
     except Exception as error:
         heard.append(error)
-
-
-def close(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        with contextlib.suppress(OSError):
-            pipe.close()  # type: ignore[union-attr]
 
 
 def end(process: subprocess.Popen[bytes], grace: float = 0) -> None:

@@ -23,7 +23,7 @@ from course.core.paths import ROOT
 from course.core.seal import check_seal
 from course.grading.inside import GIGABYTE, LARGEST_FILE, Channel, set_limits
 from course.grading.milestones import MILESTONES, Deliverable, graded
-from course.grading.process import Ending, converse, end_all
+from course.grading.process import converse, end_all
 from course.grading.verdict import Verdict, there, wrong
 
 GRACE = 5.0  # seconds for a worker to end what it started
@@ -67,13 +67,9 @@ def grade_folder(
             words = "-m", "course.grading.worker", root.absolute(), *left
             ending = converse(*words, answer=keep, seconds=seconds, grace=GRACE)
             if left:
-                verdicts[left[0]] = not_graded(ending)
+                verdicts[left[0]] = wrong(f"it could not be graded ({ending.text})")
                 advance()
     return [verdicts[number] for number in numbers]
-
-
-def not_graded(ending: Ending) -> Verdict:
-    return wrong(f"it could not be graded ({ending.text})")
 
 
 # In the worker.
@@ -131,7 +127,7 @@ def main() -> None:
     channel = Channel()
     signal.signal(signal.SIGTERM, stop)
     adopt_orphans()
-    set_limits(4 * GIGABYTE)
+    set_limits(4 * GIGABYTE, processes=False)  # it starts those that have the limit
     sys.addaudithook(refusing(Path(root)))
     for number in map(int, numbers):
         verdict = graded(DELIVERABLES[number], Path(root))

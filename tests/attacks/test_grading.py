@@ -27,7 +27,7 @@ SOLUTION = ROOT / "teacher" / "solution"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has neither pipes in folders nor these limits")
 BY_PATH = {deliverable.path: deliverable for deliverable in DELIVERABLES}
 NOTE, SUITE, PATCH = "notes/first_meeting.md", "tests/test_rubric.py", "notes/patch.py"
-SECONDS = 4
+SECONDS = 6
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ HARMFUL: dict[str, tuple[str, str]] = {
         "File too large",
     ),
     "it prints without end": ("while True: print('x' * (1 << 20))\n", ""),
-    "it prints without end past python": ("while True: os.write(1, b'x' * (1 << 20))\n", "xxx"),
+    "it prints without end past python": ("while True: os.write(1, b'x' * (1 << 20))\n", ""),
     "it prints a terabyte on one line of the channel": (
         "import gc\nfor x in [x for x in gc.get_objects() if type(x).__name__ == 'Channel']:\n"
         "    while True: x._said.write(b'x' * (1 << 20))\n",
