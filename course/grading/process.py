@@ -58,15 +58,10 @@ def converse(
     """
     ends_at = time.monotonic() + seconds
     with tempfile.TemporaryFile() as printed:
-        process = subprocess.Popen(
-            [sys.executable, *map(str, words)],
-            cwd=str(folder),
-            env={**os.environ, **(variables or {})},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=printed,
-            **GROUP,
-        )
+        streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": printed}
+        environment = {**os.environ, **(variables or {})}
+        started = [sys.executable, *map(str, words)]
+        process = subprocess.Popen(started, cwd=str(folder), env=environment, **streams, **GROUP)
         RUNNING.add(process)
         heard: list[BaseException] = []
         # A thread, for this one must never wait for a pipe: a daemon of the student's may keep it open for ever.

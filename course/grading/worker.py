@@ -8,6 +8,7 @@ with the next. A process opens no device, no pipe, no huge file, and in the fold
 
 import contextlib
 import ctypes
+import glob
 import os
 import signal
 import stat
@@ -106,13 +107,20 @@ def adopt_orphans() -> None:
 
 
 def end_orphans() -> None:
-    """End what a student's code left behind, however it hid. It is not known on other systems than Linux."""
-    tasks = Path("/proc/self/task")
-    while children := " ".join(path.read_text() for path in tasks.glob("*/children")).split():
-        for child in map(int, children):
+    """End what a student's code left behind, however it hid: on Linux, where the kernel lists children."""
+    while children := children_here():
+        for child in children:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
+
+
+def children_here() -> list[int]:
+    found: list[int] = []
+    for listed in glob.glob("/proc/self/task/*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            found += map(int, Path(listed).read_text(encoding="ascii").split())
+    return found
 
 
 def stop(*_: object) -> None:
