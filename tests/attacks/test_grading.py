@@ -528,7 +528,7 @@ HONEST = (
     "323 (not 322)", "With 17 boxes of 19 apples you get 323 apples.", "First 325, then take 2 away, so Final: 323",
     "final:0323", "+323", "Compute 17*19: 323", "Final: 323\nDone.", "Final: 323 because 17 times 19",
     "323 = 17 * 19", "17 multiplied by 19 gives 323", "#### 323", "316 + 7 = 323", "323.00",
-    "The answer is 323, not 322.",
+    "The answer is 323, not 322.", "Step 1: 17*20 = 340. Step 2: 340 - 17 = 323.", "323 - that is it", "I get 323!",
     "10*19 = 190\n7*19 = 133\n190 + 133 = 323",
 )  # fmt: skip
 EXPLOITS = (
