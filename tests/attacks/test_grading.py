@@ -16,7 +16,6 @@ import pytest
 from course.grading.exploits import Exploit, answers_offered, grade_exploit
 from course.grading.mutants import MUTANTS
 from course.grading.mutation import grade_tests
-from course.grading.note_parser import read_note
 from course.grading.student_files import grade_patch_file, verdict_on_tests
 from course.grading.verdict import MISSING, THERE, WRONG, Verdict
 from course.grading.worker import DELIVERABLES, grade_folder
@@ -148,16 +147,12 @@ def test_a_manifest_that_is_huge_costs_one_verdict(student: Path, text: str, sai
     ],
 )
 def test_a_long_line_in_a_note_takes_no_time(student: Path, line: str) -> None:
-    """Twice as long takes about twice as long, and not four times."""
+    """It took 20 seconds where a pattern went over the line once for each of its characters."""
     path = student / "notes" / "mental_map_v1.md"
-    took = []
-    for text in (line, line + line):
-        path.write_text(f"# T\n\n## The loop, drawn\n\n{text}\n", encoding="utf-8")
-        started = time.perf_counter()
-        read_note(path)
-        BY_PATH["notes/mental_map_v1.md"].grade(student)
-        took.append(time.perf_counter() - started)
-    assert took[1] < 1.0
+    path.write_text(f"# T\n\n## The loop, drawn\n\n{line}{line}\n", encoding="utf-8")
+    started = time.perf_counter()
+    assert BY_PATH["notes/mental_map_v1.md"].grade(student).state == WRONG
+    assert time.perf_counter() - started < 3
 
 
 def test_a_note_that_nobody_would_read_is_refused_by_its_length(student: Path) -> None:
