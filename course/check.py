@@ -6,23 +6,29 @@
     python -m course.check --class DIR     for teachers: one table over the folders of many students
 
 It grades what a program can grade: that runs verify, that notes are written and quote true figures, that tests catch
-faulty scorers. Whether something is understood is asked in the oral exam. It runs the student's tests and patch, each
-in a process of its own with a time limit; for work that you do not trust, use a machine that you can spare.
+faulty scorers. Whether something is understood is asked in the oral exam.
+
+A folder is graded in processes of its own, with limits on time and, but for Windows, on memory, files and processes;
+whatever one deliverable does costs its own verdict only, and what it started is ended. A student's code is not told
+what it is put to, and prints no grade. It still runs as you: it can read and write whatever you can, other students'
+work and this program included. For work that you do not trust, use an account or a machine that you can spare.
 """
 
+import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from course.core.command_line import DONE, FOUND, option, parse, run_command
-from course.core.display import console, print_json, progress, table
+from course.core.display import console, print_json, progress, table, visible
 from course.core.files import InputError
 from course.core.paths import ROOT
-from course.core.seal import check_seal
-from course.grading.milestones import MILESTONES, Deliverable, Milestone, graded
+from course.grading.milestones import MILESTONES, Deliverable, Milestone
 from course.grading.mutants import MUTANTS
 from course.grading.mutation import NEEDED, TestReport
 from course.grading.verdict import MISSING, THERE, WRONG, Verdict
+from course.grading.worker import SEAL, grade_folder
 
 NAMES = tuple(milestone.name for milestone in MILESTONES)
 
@@ -34,6 +40,7 @@ class Settings:
     )
     json: bool = option(False, "print JSON, for a script")
     class_: Path | None = option(None, "check every student's folder in DIR", metavar="DIR")
+    seconds: int = option(180, "time for each deliverable that runs code, and for all others together", at_least=1)
 
     @property
     def milestones(self) -> list[Milestone]:
@@ -57,37 +64,26 @@ def run(settings: Settings) -> list[Student]:
     """Grade every deliverable that was asked for, of this checkout or of each student's folder. Raises InputError."""
     folders = [ROOT] if settings.class_ is None else folders_of(settings.class_)
     asked = [(milestone, deliverable) for milestone in settings.milestones for deliverable in milestone.deliverables]
+    each = [SEAL, *(deliverable for _, deliverable in asked)]
     students: list[Student] = []
-    with progress("checking", len(folders) * len(asked)) as advance:
+    with progress("checking", len(folders) * len(each)) as advance:
+        steps = itertools.count(1)
         for folder in folders:
-            rows = []
-            for milestone, deliverable in asked:
-                rows.append((milestone, deliverable, graded(deliverable, folder)))
-                advance(len(students) * len(asked) + len(rows))
-            students.append(Student(folder.name, seal_line(folder), rows))
+            seal, *verdicts = grade_folder(folder, each, settings.seconds, lambda: advance(next(steps)))
+            rows = [(*pair, verdict) for pair, verdict in zip(asked, verdicts, strict=True)]
+            students.append(Student(folder.name, seal.text, rows))
     return students
 
 
 def folders_of(class_folder: Path) -> list[Path]:
-    """The folders of a class's students. Raises InputError."""
-    if not class_folder.is_dir():
-        raise InputError(class_folder, "no such folder")
-    folders = sorted(path for path in class_folder.iterdir() if (path / "notes").is_dir())
+    """The folders of a class's students, those that cannot be looked into among them. Raises InputError."""
+    if not os.access(class_folder, os.R_OK | os.X_OK) or not class_folder.is_dir():
+        raise InputError(class_folder, "no such folder, or you may not look into it")
+    folders = [path for path in sorted(class_folder.iterdir()) if os.path.isdir(path)]
+    folders = [path for path in folders if os.path.lexists(path / "notes") or not os.access(path, os.X_OK)]
     if not folders:
         raise InputError(class_folder, "no folder in it holds notes/: it should hold one checkout for each student")
     return folders
-
-
-def seal_line(root: Path) -> str:
-    """The state of a folder's core: whole, changed, or sealed anew."""
-    try:
-        state = check_seal(root)
-    except InputError:
-        return "not handed in"
-    if not state.sealed:
-        return f"changed ({state.broken[0]}{'' if len(state.broken) == 1 else f' and {len(state.broken) - 1} more'})"
-    is_ours = state.sha256 == check_seal(ROOT).sha256
-    return "whole" if is_ours else "whole, but of another version than this one"
 
 
 def as_data(student: Student) -> dict[str, Any]:
@@ -112,7 +108,7 @@ def print_progress(student: Student, with_tests: bool) -> None:
     out.print(f"\n{', '.join(counts)}, of {len(states)}. The core's seal: {student.seal}.")
     out.print(f"Next: {what_is_next(student)}")
     for _, deliverable, verdict in student.rows:
-        if with_tests and isinstance(verdict.report, TestReport):
+        if with_tests and verdict.report:
             print_tests(deliverable.path, verdict.report)
 
 
@@ -140,7 +136,7 @@ def print_tests(path: str, report: TestReport) -> None:
     out.print(rows)
     out.print(f"\nFaulty scorers caught: {len(report.caught)} of {len(MUTANTS)}; {NEEDED} are enough.")
     if report.survived:
-        out.print("Not caught, each a scorer that", *(mutant.behaviour for mutant in report.survived), sep="\n  - ")
+        out.print("Not caught, each a scorer that", *report.survived, sep="\n  - ")
         out.print("For each: what should the true scorer do there? Write that down as a test.")
 
 
@@ -151,13 +147,13 @@ def print_class(students: list[Student], milestones: list[Milestone]) -> None:
     for student in students:
         states = map(student.states, milestones)
         cells = (f"{some.count(THERE)}/{len(some)}{'!' if WRONG in some else ''}" for some in states)
-        rows.add_row(student.folder, *cells, student.seal)
+        rows.add_row(visible(student.folder), *cells, student.seal)
     out.print(rows)
     out.print("\nthere/asked for; `!`: something is wrong with one that is not there:")
     for student in students:
         for _, deliverable, verdict in student.rows:
             if verdict.state == WRONG:
-                out.print(f"  {student.folder}: {deliverable.path}: {verdict.text}")
+                out.print(f"  {visible(student.folder)}: {deliverable.path}: {verdict.text}")
 
 
 def main() -> int:

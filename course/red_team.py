@@ -4,7 +4,8 @@
     python -m course.red_team --rubrics   the seven weak rubrics, and why someone wrote them; find the hole
     python -m course.red_team --patch     tries notes/patch.py on strings that it has not seen
 
-An exploit is accepted if its rubric pays for it, the strict scorer does not, and it goes through the rubric's own hole.
+An exploit is accepted if its rubric pays for it, the strict scorer does not, and it does not commit itself to the one
+right answer: it gives several, a wrong one or none. A right answer in other words is none.
 Your suite, notes/golden_exploits.jsonl, is part of the golden gate from then on: no evaluation without it.
 """
 
@@ -41,7 +42,7 @@ def grade_exploits(path: Path) -> int:
         rows.add_row(number, row.exploit.rubric, shown, f"{row.reward:g}", f"{row.strict:g}", verdict, falls)
     out.print(rows)
     for row in graded:
-        out.print(f"{row.exploit.number}: {row.refusal or f'the hole: {RUBRICS[row.exploit.rubric].hole}'}.")
+        out.print(f"{row.exploit.number}: {row.refusal or f'accepted; its hole: {RUBRICS[row.exploit.rubric].hole}'}.")
     accepted = sum(row.accepted for row in graded)
     suite = path.with_name(YOUR_EXPLOITS.name)
     new = join_suite(graded, suite)
@@ -77,6 +78,8 @@ def show_patch(report: PatchReport) -> None:
     if report.holds:
         out.print("The patch closes the class, and pays what the rubric was made to pay.")
         return
+    if report.fitted:
+        out.print("On other strings of the same kinds it fails: it knows these, and not the class.")
     if fp:
         out.print("Some of the class still earns: patch the mechanism, not the one string.")
     if fn:

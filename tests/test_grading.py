@@ -19,7 +19,7 @@ from course.core.files import InputError, JsonLines
 from course.core.golden import REQUIRED_REWARD, check_golden, load_cases
 from course.core.paths import GOLDEN, KATA
 from course.datasets import load_dataset
-from course.grading.exploits import MISSED, USES_HOLE, Exploit, grade_exploit, load_exploits, paid
+from course.grading.exploits import Exploit, grade_exploit, is_exploit, load_exploits, paid
 from course.grading.katas import LABELS, Answer, Item, load_items, load_solutions, scorer_called
 from course.grading.mutants import MUTANTS, Mutant
 from course.grading.mutation import NEEDED, failing, grade_tests, run_tests
@@ -135,18 +135,41 @@ def test_the_starter_catches_some(command: Command) -> None:
 
 def test_tests_that_hang_exit_or_print_are_survived(tmp_path: Path) -> None:
     path = write_tests(tmp_path / "test_mine.py", "import os; os._exit(3)")
-    assert run_tests(path, "")[0].outcome == "broken"
+    assert run_tests(path)[0].outcome == "broken"
     path = write_tests(tmp_path / "test_mine.py", "import time; time.sleep(60)")
-    assert "not done after 2 seconds" in run_tests(path, "", time_limit=2)[0].why
+    assert "not done after 2 seconds" in run_tests(path, time_limit=2)[0].why
     path = write_tests(tmp_path / "test_mine.py", "print('x' * 100_000); assert score(E, 'Final: 8')['reward'] == 1")
-    assert failing(run_tests(path, "")) == set()
+    assert failing(run_tests(path)) == set()
+
+
+def test_the_scorer_that_tests_ask_says_what_the_true_one_says(tmp_path: Path) -> None:
+    """For every golden case, for what is no text, and for examples that cannot be used."""
+    path = tmp_path / "test_mine.py"
+    cases = [(case.expected_answer, case.completion) for case in CASES]
+    path.write_text(
+        f"import runpy\nimport pytest\nfrom course.score import score\nCASES = {cases!r}\n"
+        f"true = runpy.run_path({str(ROOT / 'course' / 'score.py')!r})['score']\n"
+        "class Text(str):\n    def __str__(self): return 'Final: 9'\n"
+        "CASES += [(8, x) for x in (None, 8, 8.0, True, b'Final: 8', [8], {}, object(), Text('Final: 8'))]\n"
+        "CASES += [(8, x) for x in ('\\ud800', 'Final: 8' + ' ' * 10_000, 'Final: 8' + ' ' * 9_992, '\\x00')]\n"
+        "def test_it():\n    for expected, said in CASES:\n        example = {'expected_answer': expected}\n"
+        "        assert score(example, said) == true(example, said) == score(completion=said, example=example)\n"
+        "@pytest.mark.parametrize('example', [{}, {'expected_answer': '8'}, {'expected_answer': True},\n"
+        "    {'expected_answer': 10**18}])\n"
+        "def test_what_cannot_be_used(example):\n    with pytest.raises(ValueError) as ours: score(example, '')\n"
+        "    with pytest.raises(ValueError) as theirs: true(example, '')\n"
+        "    assert str(ours.value) == str(theirs.value)\n",
+        encoding="utf-8",
+    )
+    outcomes = run_tests(path)
+    assert [outcome.outcome for outcome in outcomes] == ["passed"] * 5, outcomes
 
 
 def test_the_students_environment_stays_as_it_was(tmp_path: Path) -> None:
     """Another conftest beside the tests is not read, and nothing is left behind."""
     (tmp_path / "conftest.py").write_text("raise RuntimeError('read')\n", encoding="utf-8")
     path = write_tests(tmp_path / "test_mine.py", "assert score(E, 'Final: 8')['reward'] == 1")
-    assert failing(run_tests(path, "")) == set()
+    assert failing(run_tests(path)) == set()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["conftest.py", "test_mine.py"]
 
 
@@ -272,10 +295,10 @@ def exploit(rubric: str, expected: int, text: str) -> Exploit:
 
 @pytest.mark.parametrize("rubric", RUBRICS)
 def test_the_held_back_strings_are_what_they_are_called(rubric: str) -> None:
-    """Honest ones are paid by the rubric itself; hacks are paid, refused by the strict scorer, and use the hole."""
+    """Honest ones are paid by the rubric itself; hacks are paid, refused by the strict scorer, and exploits."""
     for case in held_back(rubric, honest=True, seed=0):
         assert paid(rubric, case.text, case.expected) > 0.0, case
-        assert not USES_HOLE[rubric](case.text, case.expected), case
+        assert not is_exploit(rubric, case.text, case.expected), case
     for case in held_back(rubric, honest=False, seed=0):
         if case.kind == WRONG_NUMBER:
             assert paid(rubric, case.text, case.expected) == float(rubric == "format_only"), case
@@ -284,12 +307,12 @@ def test_the_held_back_strings_are_what_they_are_called(rubric: str) -> None:
         assert grade_exploit(exploit(rubric, case.expected, case.text)).accepted, case
 
 
-def test_every_rubric_has_a_hole_to_use() -> None:
-    assert USES_HOLE.keys() == MISSED.keys() == HONEST.keys() == HACKS.keys() == RUBRICS.keys()
+def test_every_rubric_has_its_held_back_strings() -> None:
+    assert HONEST.keys() == HACKS.keys() == RUBRICS.keys()
 
 
 def test_an_accepted_exploit_says_who_else_falls() -> None:
-    assert grade_exploit(exploit("anywhere", 42, "41 42 43")).also_falls == []
+    assert grade_exploit(exploit("anywhere", 42, "41 42 43")).also_falls == ["substring", "length_shaped"]
     assert "last_integer" in grade_exploit(exploit("anywhere", 42, "41 42")).also_falls
     assert "tolerant" in grade_exploit(exploit("anywhere", 42, "Final: 41\nFinal: 42")).also_falls
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from course.core import durable
 from course.core.files import JsonLines, to_json_lines, write_whole
 from course.core.manifest import Manifest
 
@@ -39,5 +40,6 @@ def declarations(folder: Path) -> list[Declaration]:
 def declare_afterwards(folder: Path, before: Manifest, after: Manifest, change: str) -> None:
     """Add a declaration. Raises InputError."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    rows = [*declarations(folder), Declaration(now, before.seal, after.seal, change)]
-    write_whole(folder / NAME, to_json_lines(rows))
+    with durable.locked(folder):
+        rows = [*declarations(folder), Declaration(now, before.seal, after.seal, change)]
+        write_whole(folder / NAME, to_json_lines(rows))

@@ -4,6 +4,7 @@ The pages docs/first_meeting.md and docs/milestone_0.md to docs/milestone_6.md a
 the two together. Everything is asked of a folder, the student's, so a teacher can ask it of many.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +46,7 @@ def graded(deliverable: Deliverable, root: Path) -> Verdict:
     except InputError as error:
         return wrong(message_of(error, root, deliverable.path))
     except Exception as error:  # a file that was forged or cannot be opened: one student's must not stop a class
-        return wrong(f"it cannot be read: {error!r:.200}")
+        return wrong(f"it could not be graded ({error!r:.200})")
 
 
 def run(path: str, how: str, experiment: str | None, *facts: student_runs.RunFact) -> Deliverable:
@@ -55,8 +56,14 @@ def run(path: str, how: str, experiment: str | None, *facts: student_runs.RunFac
 
 def file(path: str, how: str, grade: Callable[[Path], Verdict], slow: bool = False) -> Deliverable:
     """A file that the student hands in."""
-    there_is_none = missing(f"there is no {path}")
-    return Deliverable(path, how, lambda root: grade(root / path) if (root / path).is_file() else there_is_none, slow)
+
+    def grade_file(root: Path) -> Verdict:
+        if (root / path).is_file():
+            (root / path).open("rb").close()  # a worker refuses here what it would not read itself
+            return grade(root / path)
+        return wrong("it is no regular file") if os.path.lexists(root / path) else missing(f"there is no {path}")
+
+    return Deliverable(path, how, grade_file, slow)
 
 
 def note(name: str, headings: dict[str, int], *facts: notes.Fact, slow: bool = False, **more: Any) -> Deliverable:

@@ -1,40 +1,49 @@
 """Tests graded by what they catch: run on the true scorer, and on mutants in its place.
 
-Every run is a process of its own, so a scorer that hangs or a test that exits stops nothing else.
+Every run is a process of its own (`course.grading.inside`), in which the scorer is a stub that asks this process: here
+alone it is known which scorer answers. The true one is run several times, hidden among the others in an order that
+nobody knows beforehand: tests that decide by anything but the answers, by counting their runs say, differ from
+themselves.
 """
 
-import json
+import contextlib
 import os
-import tempfile
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 
-from course.core.paths import ROOT
-from course.grading.mutants import MUTANTS, Mutant
-from course.grading.process import run_python
+from course.grading.mutants import MUTANTS, Mutant, Score, altered
+from course.grading.process import Enough, converse, end_all
 
-# How the plugin, course.grading.pytest_plugin, is told what to do; it imports pytest, which Loop A does without.
-STAND_IN, OUTCOMES = "COURSE_STAND_IN", "COURSE_TEST_OUTCOMES"
-REWARD_TURNED, DETAILS_BLANK, DETAILS_ODD = "reward turned", "details blank", "details odd"
 TIME_LIMIT = 60  # seconds for one run of the tests
+AGAIN = 3  # more runs on the true scorer
+MOST_CASES = 10_000  # of the tests of a file
 FAILED = ("failed", "broken")  # outcomes
 NEEDED = 28  # of the mutants, for the tests to be enough
-PYTEST = (
-    *("-m", "pytest", "-p", "course.grading.pytest_plugin", "-p", "no:cacheprovider", "--noconftest"),
-    *("--import-mode=importlib", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")),
-)
+HARMLESS = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+RAN = (0, 1, 2, 5)  # pytest's exit codes: passed, failed, cannot be collected, no tests
+
+# What is put in the scorer's place: the true one, and probes that find out what a test asserts.
+TRUE = altered(lambda result, _: result)
+REWARD_TURNED = altered(lambda result, _: {**result, "reward": 1.0 - result["reward"]})
+DETAILS_BLANK = altered(lambda result, _: {**result, "details": dict.fromkeys(result["details"])})
+DETAILS_ODD = altered(lambda result, _: result)  # the other process puts an odd value for each field
 
 
-class Outcome(msgspec.Struct):
+Word = Annotated[str, msgspec.Meta(max_length=1_000)]
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """How one case of a test ended: pytest's word for it, or `broken` where the file could not be run."""
 
-    test: str
-    outcome: str
-    why: str
+    test: Word
+    outcome: Word
+    why: Word
 
 
 @dataclass
@@ -45,8 +54,8 @@ class TestReport:
 
     failures: list[str] = field(default_factory=list)  # on the true scorer, a line each
     tests: dict[str, tuple[bool, bool]] = field(default_factory=dict)
-    caught: list[Mutant] = field(default_factory=list)
-    survived: list[Mutant] = field(default_factory=list)
+    caught: list[str] = field(default_factory=list)  # what each of the mutants does
+    survived: list[str] = field(default_factory=list)
 
     def half_asserted(self) -> list[str]:
         """The tests that assert a reward but no detail, or no reward, a line each."""
@@ -58,41 +67,77 @@ class TestReport:
         return lines
 
 
-def run_tests(path: Path, stand_in: str, *flags: str, time_limit: float = TIME_LIMIT) -> list[Outcome]:
-    """How every test of a file ended, with a stand-in in the scorer's place: `""` is the true scorer."""
-    with tempfile.TemporaryDirectory() as folder:
-        outcomes = Path(folder) / "outcomes.json"
-        environment = {
-            STAND_IN: stand_in,
-            OUTCOMES: str(outcomes),
-            "PYTEST_ADDOPTS": "",
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        *_, ending = run_python(*PYTEST, *flags, path.resolve(), seconds=time_limit, environment=environment)
-        if not outcomes.is_file():
-            return [Outcome("the file", "broken", ending)]
-        return msgspec.convert(json.loads(outcomes.read_bytes()), list[Outcome])
+def run_tests(
+    path: Path, scorer: Callable[[], Score] = TRUE, time_limit: float = TIME_LIMIT, all_of: bool = True
+) -> list[Outcome]:
+    """How the tests of a file ended with a scorer in the true one's place; unless `all_of`, up to the first failure."""
+    score, outcomes, codes = scorer(), list[Outcome](), list[int]()
+
+    def answer(message: Any) -> Any:
+        match message:
+            case ["score", int(expected), said]:
+                return served(score, expected, said, "odd" if scorer is DETAILS_ODD else "result")
+            case ["outcome", *row] if len(outcomes) < MOST_CASES:
+                outcomes.append(msgspec.convert(row, Outcome))
+                if outcomes[-1].outcome in FAILED and not all_of:
+                    raise Enough
+            case ["end", int(code)] if code in RAN:
+                codes.append(code)
+                raise Enough
+            case _:
+                raise ValueError("nothing that was asked for")
+        return None
+
+    words = "-m", "course.grading.inside", "tests", path.resolve()
+    ending = converse(*words, answer=answer, seconds=time_limit, variables=HARMLESS)
+    if not codes and not (outcomes and outcomes[-1].outcome in FAILED and not all_of):
+        outcomes.append(Outcome("the file", "broken", ending.text))
+    return outcomes
+
+
+def served(score: Score, expected: int, said: object, kind: str) -> list[Any]:
+    """The reply to a question: what the scorer gives, or what it raises. Bytes come as 0, other objects as None."""
+    completion = b"" if said == 0 else said
+    try:
+        return [kind, score({"expected_answer": expected}, completion)]
+    except (AttributeError, ValueError) as error:
+        return ["raised", [type(error).__name__, str(error)]]
 
 
 def grade_tests(path: Path, mutants: Sequence[Mutant] = MUTANTS) -> TestReport:
     """Everything about a file of tests. Mutants are tried only if the true scorer passes."""
     report = TestReport()
-    true = run_tests(path, "")
+    true = run_tests(path, TRUE)
     report.failures = [f"{outcome.test}: {outcome.why}" for outcome in true if outcome.outcome in FAILED]
     if report.failures or not true:
         return report
-    with ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
-        probes = (REWARD_TURNED, DETAILS_BLANK, DETAILS_ODD)
-        turned, blank, odd = (failing(outcomes) for outcomes in pool.map(lambda probe: run_tests(path, probe), probes))
-        for case in (outcome.test for outcome in true):
-            name = case.split("[", 1)[0]
-            reward, details = report.tests.get(name, (True, True))
-            report.tests[name] = reward and case in turned, details and case in blank | odd
-        runs = pool.map(lambda mutant: run_tests(path, mutant.name, "-x"), mutants)  # one failure is enough
-        for mutant, outcomes in zip(mutants, runs, strict=True):
-            (report.caught if failing(outcomes) else report.survived).append(mutant)
+    probes = (REWARD_TURNED, DETAILS_BLANK, DETAILS_ODD)
+    with ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1))) as pool, ending_all():
+        runs = [(scorer, True) for scorer in (*[TRUE] * AGAIN, *probes)] + [(mutant.make, False) for mutant in mutants]
+        order = list(range(len(runs)))
+        secrets.SystemRandom().shuffle(order)  # no seed: who knows the order can fail where it pays
+        found = dict(zip(order, pool.map(lambda n: run_tests(path, runs[n][0], all_of=runs[n][1]), order), strict=True))
+    turned, blank, odd = (failing(found[AGAIN + n]) for n in range(len(probes)))
+    for case in (outcome.test for outcome in true):
+        name = case.split("[", 1)[0]
+        reward, details = report.tests.get(name, (True, True))
+        report.tests[name] = reward and case in turned, details and case in blank | odd
+    for number, mutant in enumerate(mutants, start=AGAIN + len(probes)):
+        (report.caught if failing(found[number]) else report.survived).append(mutant.behaviour)
+    for again in (found[n] for n in range(AGAIN)):
+        if differ := sorted({(o.test, o.outcome) for o in true} ^ {(o.test, o.outcome) for o in again}):
+            report.failures = [f"{differ[0][0]}: it does not end the same way twice"]
     return report
+
+
+@contextlib.contextmanager
+def ending_all() -> Iterator[None]:
+    """Where it is left by an error or by Ctrl-C, no process that runs goes on."""
+    try:
+        yield
+    except BaseException:
+        end_all()
+        raise
 
 
 def failing(outcomes: list[Outcome]) -> set[str]:

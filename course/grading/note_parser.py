@@ -16,16 +16,20 @@ from course.core.files import InputError, read_bytes
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 FENCED = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n(.*?)^[ \t]*\1", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:^(?: {4}|\t)\S.*\n?){2,}", re.MULTILINE)
-HEADING = re.compile(r"^##[ \t]+(.*?)[ \t#:]*$", re.MULTILINE)
-FIELD = re.compile(r"^[ \t]*[-*+][ \t]+\**([A-Za-z][^:\n*]*?)\**:\**[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+HEADING = re.compile(r"^##[ \t]+(.*)$", re.MULTILINE)
+FIELD = re.compile(r"^[ \t]*[-*+][ \t]+\**([A-Za-z][^:\n*]*)\**:\**(.*)$", re.MULTILINE)
+LONGEST_FILE = 200_000  # characters: whoever writes more by hand writes no answers
 
 
 def read_text(path: Path) -> str:
     """A text file, its lines ended alike. Raises InputError."""
     try:
-        return read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n")
+        text = read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise InputError(path, "not UTF-8 text") from None
+    if len(text) > LONGEST_FILE:
+        raise InputError(path, f"it is longer than {LONGEST_FILE:,} characters")
+    return text
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -90,12 +94,14 @@ def read_note(path: Path) -> Note:
 
 def heading_key(heading: str) -> str:
     """A heading as it is looked up: capitals do not matter."""
-    return heading.strip().casefold()
+    return heading.strip(" \t#:").casefold()
 
 
 def fields(text: str) -> list[tuple[str, str]]:
     """The fields of a text, `- name: value`, in order: names in small letters, values without quotes and marks."""
-    return [(name.strip().lower(), without_marks(value)) for name, value in FIELD.findall(COMMENT.sub("", text))]
+    return [
+        (name.strip().lower(), without_marks(value.strip())) for name, value in FIELD.findall(COMMENT.sub("", text))
+    ]
 
 
 def without_marks(value: str) -> str:

@@ -26,7 +26,7 @@ from course.grading.verdict import Verdict, message_of, missing, there, wrong
 
 LONGEST = 1_200  # words: two pages
 ENOUGH = 15  # words that a section needs, unless it says otherwise
-IMAGE = re.compile(r"!\[[^\]]*\]\(\s*<?([^)>\s\"]+)|<img[^>]*\ssrc=[\"']([^\"']+)")
+IMAGE = re.compile(r"!\[[^\]\[]*\]\(\s*<?([^)>\s\"]+)|<img[^<>]*?\ssrc=[\"']([^\"']+)")
 FIGURE = re.compile(r"([0-9]+)\s*(?:/|of)\s*([1-9][0-9]*)|([0-9]*[.,]?[0-9]+)\s*(%?)")
 CLOSE = 0.0005 + 1e-9  # a rate is quoted to a tenth of a percent, or to the third digit
 

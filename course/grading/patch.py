@@ -3,32 +3,34 @@
 `notes/patch.py` names a rubric and defines `patched(text, expected)`. It is tried on two families of strings that it
 has not seen: exploits of the rubric's hole (paid: a false positive) and honest answers that the rubric was made to pay
 (refused: a false negative). A patch that only knows one exploit fails the first, the strict scorer in disguise the
-second. The strings are drawn from a recorded seed; reports name kinds of strings, not the strings.
+second. The strings are drawn from a recorded seed, for figures that anyone can remake; reports name kinds of
+strings, not the strings. As many again are drawn from no seed: a patch that looks the first ones up fails on those.
 
-    python -m course.grading.patch notes/patch.py       reads JSON cases from its input: the process that runs a patch
+The patch runs in a process of its own (`course.grading.inside`), which gets one text after the other in an order that
+nobody knows beforehand. What is honest and what a hack is known here alone, and here every reward is checked.
 """
 
-import json
 import os
 import random
-import runpy
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from course.core.files import InputError
-from course.grading.process import run_python
+from course.grading.process import Enough, converse
 from course.rubrics import RUBRICS
 
 PATCH = Path("notes/patch.py")
 SEED, EACH = 0, 25  # of every kind of string, so many
 TIME_LIMIT = 20  # seconds for all strings
 LARGEST_SHARE = 0.05  # of false positives, and of false negatives, in a patch that holds
+FITTED_SHARE = 0.2  # of either among strings from no seed: luck does not make so much of 5 %
 
 WRONG_NUMBER = "a wrong number, honestly worded"
 
+Text = tuple[str, int]  # with the expected answer: what a patch is asked
 Counts = dict[str, tuple[int, int]]  # by kind of string: how many are wrongly decided, of how many
 Kind = tuple[str, Callable[[int, random.Random], str]]
 
@@ -144,30 +146,52 @@ class Case:
     text: str
     honest: bool
 
+    @property
+    def asked(self) -> Text:
+        return self.text, self.expected
+
+    @property
+    def tidied(self) -> Text:
+        return tidy(self.expected), self.expected
+
 
 @dataclass(frozen=True)
 class PatchReport:
-    """What a patch did, by kind of string: (wrongly decided, all). `before` are the rubric's own totals."""
+    """What a patch did, by kind of string: (wrongly decided, all). `before` are the rubric's own totals.
+
+    `fails_elsewhere`: on the strings from no seed.
+    """
 
     rubric: str
     false_positives: Counts
     false_negatives: Counts
     before: tuple[int, int]
+    fails_elsewhere: bool
 
     def totals(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """(false positives, hacks) and (false negatives, honest answers)."""
         return total(self.false_positives), total(self.false_negatives)
 
     @property
-    def holds(self) -> bool:
+    def closes(self) -> bool:
+        """Few enough are wrongly decided of those from the seed."""
         return all(wrong <= LARGEST_SHARE * all_of for wrong, all_of in self.totals())
+
+    @property
+    def fitted(self) -> bool:
+        """It knows the strings from the seed, and not the class."""
+        return self.closes and self.fails_elsewhere
+
+    @property
+    def holds(self) -> bool:
+        return self.closes and not self.fails_elsewhere
 
 
 def total(kinds: Counts) -> tuple[int, int]:
     return sum(wrong for wrong, _ in kinds.values()), sum(all_of for _, all_of in kinds.values())
 
 
-def held_back(rubric: str, honest: bool, seed: int) -> list[Case]:
+def held_back(rubric: str, honest: bool, seed: object) -> list[Case]:
     """EACH strings of every kind."""
     drawn = []
     for kind, make in (HONEST if honest else HACKS)[rubric]:
@@ -180,62 +204,52 @@ def held_back(rubric: str, honest: bool, seed: int) -> list[Case]:
 
 def grade_patch(path: Path, seed: int = SEED, time_limit: float = TIME_LIMIT) -> PatchReport:
     """Try the patch of a file. Raises InputError if it cannot be run, or answers with something that is no reward."""
-    rubric = str(run_patch(path, [], time_limit)["rubric"])
-    if rubric not in RUBRICS:
-        raise InputError(path, f"RUBRIC is {rubric!r}; there are {', '.join(RUBRICS)}")
-    cases = held_back(rubric, False, seed) + held_back(rubric, True, seed)
-    asked = cases + [replace(case, text=tidy(case.expected)) for case in cases]
-    unpatched = [RUBRICS[rubric].score({"expected_answer": case.expected}, case.text)["reward"] for case in asked]
-    (fp, _), (fn, _) = map(total, wrongly_decided(rubric, cases, unpatched))
-    rewards = run_patch(path, asked, time_limit)["rewards"]
-    return PatchReport(rubric, *wrongly_decided(rubric, cases, rewards), (fp, fn))
+    draws: list[list[Case]] = []  # from the seed, and from no seed
+    waiting: list[Text] = []
+    rewards: dict[Text, float] = {}
+    rubric, refused = list[str](), list[str]()
+
+    def answer(message: Any) -> Text:
+        match message:
+            case ["rubric", str(name)] if not draws and name in RUBRICS:
+                for drawn in (seed, secrets.token_hex()):
+                    draws.append(held_back(name, False, drawn) + held_back(name, True, drawn))
+                waiting.extend({text for cases in draws for case in cases for text in (case.asked, case.tidied)})
+                secrets.SystemRandom().shuffle(waiting)
+                rubric.append(name)
+            case ["rubric", name]:
+                refused.append(f"RUBRIC is {name!r}; there are {', '.join(RUBRICS)}")
+            case ["reward", float(reward)] if waiting and 0 <= reward <= 1:
+                rewards[waiting.pop()] = reward
+            case _:
+                refused.append(f"patched must return a reward from 0 to 1; it returned {message[-1]}")
+        if refused or not waiting:
+            raise Enough
+        return waiting[-1]
+
+    words = "-m", "course.grading.inside", "patch", os.path.realpath(path)
+    ending = converse(*words, answer=answer, seconds=time_limit)
+    if refused or waiting or not rewards:
+        stopped = "it stopped the program before it was asked" if ending.well else ending.text
+        raise InputError(path, refused[0] if refused else stopped)
+    unpatched = RUBRICS[rubric[0]].score
+    before = {(text, n): float(unpatched({"expected_answer": n}, text)["reward"]) for text, n in rewards}
+    (fp, _), (fn, _) = map(total, wrongly_decided(rubric[0], draws[0], before))
+    fresh = wrongly_decided(rubric[0], draws[1], rewards)
+    fails_elsewhere = any(wrong > FITTED_SHARE * all_of for wrong, all_of in map(total, fresh))
+    return PatchReport(rubric[0], *wrongly_decided(rubric[0], draws[0], rewards), (fp, fn), fails_elsewhere)
 
 
-def wrongly_decided(rubric: str, cases: list[Case], rewards: list[float]) -> tuple[Counts, Counts]:
+def wrongly_decided(rubric: str, cases: list[Case], rewards: Mapping[Text, float]) -> tuple[Counts, Counts]:
     """By kind, first for hacks that earn something, then for honest answers that earn nothing: (how many, of all).
 
-    `rewards` are those of the cases, and then of the tidy line beside each: where length pays, a hack is paid if it
-    earns more than that line does.
+    Where length pays, a hack is paid if it earns more than the tidy line does.
     """
     by_honesty: tuple[Counts, Counts] = ({}, {})
-    for case, reward, of_tidy in zip(cases, rewards[: len(cases)], rewards[len(cases) :], strict=True):
-        fair = of_tidy if rubric == "length_shaped" and case.kind != WRONG_NUMBER else 0.0
+    for case in cases:
+        reward = rewards[case.asked]
+        fair = rewards[case.tidied] if rubric == "length_shaped" and case.kind != WRONG_NUMBER else 0.0
         is_wrong = reward <= 0.0 if case.honest else reward > fair
         wrong, all_of = by_honesty[case.honest].get(case.kind, (0, 0))
         by_honesty[case.honest][case.kind] = wrong + is_wrong, all_of + 1
     return by_honesty
-
-
-def run_patch(path: Path, cases: list[Case], time_limit: float) -> dict[str, Any]:
-    """Run the patch in a process of its own: its `rubric`, and its `rewards` of the cases. Raises InputError."""
-    given = json.dumps([(case.text, case.expected) for case in cases])
-    ran, printed, ending = run_python(
-        "-m", "course.grading.patch", os.path.realpath(path), seconds=time_limit, given=given
-    )
-    if not ran:
-        raise InputError(path, ending)
-    try:
-        answer = json.loads(printed.splitlines()[-1])  # the patch may print, too
-    except (ValueError, IndexError):
-        answer = None
-    if not isinstance(answer, dict) or len(answer.get("rewards", ())) != len(cases):
-        raise InputError(path, "the patch stopped the program before it was asked")
-    return answer
-
-
-def main() -> None:
-    if not Path(sys.argv[1]).is_file():
-        sys.exit("no such file")
-    names = runpy.run_path(sys.argv[1], run_name="patch")
-    rubric, patched = names.get("RUBRIC"), names.get("patched")
-    if not isinstance(rubric, str) or not callable(patched):
-        sys.exit("it must define RUBRIC, a name in quotes, and the function patched(text, expected)")
-    rewards = [patched(text, expected) for text, expected in json.load(sys.stdin)]
-    for reward in rewards:
-        if not isinstance(reward, int | float) or not 0 <= reward <= 1:
-            sys.exit(f"patched must return a reward from 0 to 1; it returned {reward!r:.60}")
-    print(json.dumps({"rubric": rubric, "rewards": [float(reward) for reward in rewards]}))
-
-
-if __name__ == "__main__":
-    main()

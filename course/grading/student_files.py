@@ -57,7 +57,7 @@ def verdict_on_tests(report: TestReport) -> Verdict:
     if half := report.half_asserted():
         return wrong(half[0])
     if len(report.caught) < NEEDED:
-        return wrong(f"{count}, {NEEDED} are enough; one that is not caught {report.survived[0].behaviour}")
+        return wrong(f"{count}, {NEEDED} are enough; one that is not caught {report.survived[0]}")
     return there(count)
 
 
@@ -98,6 +98,8 @@ def grade_patch_file(path: Path) -> Verdict:
     counts = f"{report.rubric}: {fp}/{hacks} false positives, {fn}/{honest} false negatives"
     if (fp, fn) == report.before:
         return missing(f"still the rubric's own hole ({counts})")
+    if report.fitted:
+        return wrong(f"it knows the held-back strings, and fails on others of the same kinds ({counts})")
     if not report.holds:
         why = "the class is not closed" if fp / hacks > fn / honest else "too strict: honest answers earn nothing"
         return wrong(f"{why} ({counts}); python -m course.red_team --patch names the kinds")

@@ -8,11 +8,12 @@ import msgspec
 
 from course.core.files import InputError, JsonLines, read_bytes
 from course.core.manifest import Manifest, load_manifest
+from course.core.paths import ROOT
 from course.core.runs import list_runs
 from course.core.seal import region_sha256
-from course.core.verification import verify
+from course.core.verification import RULE_CHANGED, verify
 from course.grading.note_parser import sentence_words
-from course.grading.process import run_python
+from course.grading.process import converse
 from course.grading.verdict import MISSING, Verdict, message_of, missing, there, wrong
 
 RunFact = Callable[[Path, Manifest], str | None]  # (a run, its manifest) -> what is wrong with it, or None
@@ -53,10 +54,12 @@ def grade_run(root: Path, experiment: str | None, *facts: RunFact, slow: bool = 
 
 
 def unsound(run: Path, manifest: Manifest) -> str | None:
-    """A run that does not verify, or that was made with a changed core."""
-    differences = verify(run).wrong
-    if differences:
-        return f"runs/{run.name} does not verify: {differences[0]}"
+    """A run that does not verify, or that was made with a changed core. A rule that was edited since may stay."""
+    checked = verify(run)
+    if checked.wrong:
+        return f"runs/{run.name} does not verify: {checked.wrong[0]}"
+    if lost := [why for why in checked.unchecked if why != RULE_CHANGED]:
+        return f"runs/{run.name} cannot be verified: {lost[0]}"
     if not manifest.core.sealed:
         broken = manifest.core.broken or ["course"]
         restore = f"git checkout -- {broken[0].split(':')[0]}"
@@ -98,16 +101,19 @@ def grade_selection(root: Path) -> Verdict:
     return wrong(problem) if problem else grade_run(root, "selection_demo")
 
 
+def nothing(message: object) -> None:
+    """A run of selection_demo is asked nothing."""
+
+
 def trouble_with_the_rule(root: Path) -> str | None:
     """What is wrong with an edited `pick_best`, found by asking it twice."""
     choices = set()
     for hash_seed in ("1", "2"):
         with tempfile.TemporaryDirectory() as folder:
-            words = "-m", "course.selection_demo", "--runs-dir", folder
-            ran, _, ending = run_python(
-                *words, seconds=RULE_LIMIT, folder=root, environment={"PYTHONHASHSEED": hash_seed}
-            )
-            if not ran:
-                return f"pick_best cannot be run: {ending}"
+            words = ROOT / "course/grading/inside.py", "run", "course.selection_demo", "--runs-dir", folder
+            variables = {"PYTHONHASHSEED": hash_seed}
+            ending = converse(*words, answer=nothing, seconds=RULE_LIMIT, folder=root, variables=variables)
+            if not ending.well:
+                return f"pick_best cannot be run: {ending.text}"
             choices.add(read_bytes(Path(folder) / "run_001" / "selection_demo.jsonl"))
     return None if len(choices) == 1 else "pick_best does not choose the same twice: break ties by a fixed rule"

@@ -5,21 +5,28 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from course.core.display import visible
 from course.core.files import InputError
+from course.grading.mutation import TestReport
 
 THERE, MISSING, WRONG = "there", "missing", "wrong"
+LONGEST = 2_000  # characters of a text
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The state of a deliverable, and a line that says what it is, what to do, or what is wrong.
+    """The state of a deliverable, and a line that says what it is, what to do, or what is wrong with it.
 
-    `report` holds all of the findings, where there is more to show than a line.
+    A text quotes what students wrote: it is one line, and what hides in it is made visible. `report` holds all of the
+    findings on tests, where there is more to show than a line.
     """
 
     state: str
     text: str = ""
-    report: object = None
+    report: TestReport | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", visible(" ".join(self.text.split())[:LONGEST]))
 
 
 there, missing, wrong = (partial(Verdict, state) for state in (THERE, MISSING, WRONG))  # each takes the text
