@@ -75,8 +75,7 @@ def score(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
     reward is 1.0) and `checks` (name -> passed, in the order they are made; a check not reached counts as
     not passed).
 
-    Raises ValueError for an example that is no mapping, or without a usable expected answer: a broken ruler is not a
-    wrong answer.
+    Raises ValueError for an example that is no mapping with a usable expected answer: no wrong answer, a broken ruler.
     """
     expected = expected_answer(example)
     text = as_text(completion)
@@ -137,8 +136,7 @@ def parse(line: str) -> int | None:
 
 # From here on: why a completion that did not parse failed. Nothing below can change a reward.
 
-# Controls, soft hyphen, fillers, zero-width characters, direction marks, variation selectors, lone surrogates, the
-# empty pattern of braille.
+# Controls, soft hyphen, fillers, zero-width characters, direction marks, variation selectors, surrogates, U+2800.
 INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
