@@ -175,15 +175,13 @@ def diagnose(completion: object) -> str:
     return next(code for code, fits in FITS.items() if fits(line, marker))
 
 
-def visible(line: str) -> str:
-    """The line without the characters that cannot be seen; empty if it is far too long to be in form."""
-    return "" if len(line) > 4 * LONGEST_LINE else trim(INVISIBLE.sub("", line))
-
-
-def plain(line: str) -> str:
-    """The line without what cannot be seen, and with ASCII in place of what looks like it."""
-    folded = unicodedata.normalize("NFKC", visible(line).translate(LOOKALIKES)).translate(LOOKALIKES)
-    return trim("".join(str(unicodedata.decimal(character, character)) for character in folded))
+def undisguised(line: str, fold: bool = False) -> str:
+    """A short line without what cannot be seen; folded, also with ASCII in place of what looks like it."""
+    line = "" if len(line) > 4 * LONGEST_LINE else INVISIBLE.sub("", line)
+    if fold:
+        line = unicodedata.normalize("NFKC", line.translate(LOOKALIKES)).translate(LOOKALIKES)
+        line = "".join(str(unicodedata.decimal(character, character)) for character in line)
+    return trim(line)
 
 
 Fits = Callable[[str, re.Match[str] | None], object]
@@ -204,8 +202,8 @@ def after_space(form: str) -> Fits:
 # each may count on it that those before it do not fit.
 FITS: dict[str, Fits] = {
     "empty": lambda line, marker: not line,
-    "invisible_character": lambda line, marker: parse(visible(line)) is not None,
-    "lookalike_character": lambda line, marker: not line.isascii() and parse(plain(line)) is not None,
+    "invisible_character": lambda line, marker: parse(undisguised(line)) is not None,
+    "lookalike_character": lambda line, marker: not line.isascii() and parse(undisguised(line, True)) is not None,
     "several_answers": lambda line, marker: marker and MARKER.search(line, marker.end()),
     "bare_number": lambda line, marker: BARE_NUMBER.fullmatch(line),
     "missing_prefix": lambda line, marker: not marker and not NO_COLON.match(line),
