@@ -84,18 +84,17 @@ def load_cases(
     lines = source if isinstance(source, JsonLines) else JsonLines(source, GoldenCase)
     cases, names = [], set() if names is None else names
     for number, case in lines:
-        if case.id in names:
-            raise InputError(lines.path, f"duplicate id {case.id!r}", number)
-        if required is not None:
-            case.reward = required
-        if case.reward not in (0.0, 1.0):
-            raise InputError(lines.path, "the case needs a reward of 0 or 1", number)
-        if (case.code is not None) == (case.reward == 1.0) and required is None:
-            raise InputError(lines.path, "a case needs a code if, and only if, its reward is 0", number)
-        if case.given_as and not isinstance(case.completion, str):
-            raise InputError(lines.path, "given_as needs a completion that is text", number)
-        if is_ours and not case.prompt:
-            raise InputError(lines.path, "the case needs a prompt", number)
+        case.reward = case.reward if required is None else required
+        refusals = {
+            f"duplicate id {case.id!r}": case.id in names,
+            "the case needs a reward of 0 or 1": case.reward not in (0.0, 1.0),
+            "a case needs a code if, and only if, its reward is 0": required is None
+            and (case.reward == 0.0) != bool(case.code),
+            "given_as needs a completion that is text": case.given_as and not isinstance(case.completion, str),
+            "the case needs a prompt": is_ours and not case.prompt,
+        }
+        for reason in (reason for reason, fits in refusals.items() if fits):
+            raise InputError(lines.path, reason, number)
         names.add(case.id)
         cases.append(case)
     return cases

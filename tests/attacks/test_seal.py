@@ -150,6 +150,7 @@ ATTACKS = {
         "json/__init__.py: added",
     ),
     "a package that the course needs, beside it": (write("msgspec/__init__.py"), "msgspec/__init__.py: added"),
+    "a package that the policy needs, beside the course": (write("torch.py"), "torch.py: added"),
     "an extension module beside the course": (write(f"math{EXTENSION}"), f"math{EXTENSION}: added"),
     "the student's region moved": (region_moved, "course/selection_demo.py: changed"),
     "a doctored cache with the source's time and size": (
