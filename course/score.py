@@ -29,8 +29,7 @@ SPEC_VERSION = "1"
 MAX_CHARACTERS = 10_000
 MAX_DIGITS = 18  # every such integer fits in 64 bits, so no reader of our files can round it
 
-# Every way to fail, in words; docs/spec.md says exactly when each fits. `diagnose` goes through them in this order, and
-# the first that fits is the code.
+# Every way to fail, in words (docs/spec.md says exactly when each fits). The first that fits is the code.
 CODES: dict[str, str] = {
     "not_text": "the completion is not text",
     "too_long": f"the completion is longer than {MAX_CHARACTERS:,} characters",
@@ -172,7 +171,8 @@ def diagnose(completion: object) -> str:
         return "too_long" if issubclass(type(completion), str) else "not_text"
     line = trim(text)
     marker = MARKER.search(line) if ":" in line else None
-    return next(code for code, fits in FITS.items() if fits(line, marker))
+    begin, end = marker.span() if marker else (-1, 0)
+    return next(code for code, fits in FITS.items() if fits(line, begin, end))
 
 
 def undisguised(line: str, fold: bool = False) -> str:
@@ -184,37 +184,29 @@ def undisguised(line: str, fold: bool = False) -> str:
     return trim(line)
 
 
-Fits = Callable[[str, re.Match[str] | None], object]
-
-
-def after_marker(*starts: str) -> Fits:
-    """What follows the line's `Final:` begins so."""
-    return lambda line, marker: marker and line.startswith(starts, marker.end())
-
-
-def after_space(form: str) -> Fits:
+def after_space(form: str) -> Callable[[str, int, int], object]:
     """What follows `Final: ` has, as a whole, this form."""
     pattern = re.compile(form)
-    return lambda line, marker: pattern.fullmatch(line, len("Final: "))
+    return lambda line, begin, end: pattern.fullmatch(line, len("Final: "))
 
 
-# When each of CODES fits a trimmed line that is not in form, given its first `Final:`. They are asked in their order:
-# each may count on it that those before it do not fit.
-FITS: dict[str, Fits] = {
-    "empty": lambda line, marker: not line,
-    "invisible_character": lambda line, marker: parse(undisguised(line)) is not None,
-    "lookalike_character": lambda line, marker: not line.isascii() and parse(undisguised(line, True)) is not None,
-    "several_answers": lambda line, marker: marker and MARKER.search(line, marker.end()),
-    "bare_number": lambda line, marker: BARE_NUMBER.fullmatch(line),
-    "missing_prefix": lambda line, marker: not marker and not NO_COLON.match(line),
-    "several_lines": lambda line, marker: NEWLINE.search(line),
-    "extra_text_before": lambda line, marker: marker and marker.start() > 0,
-    "wrong_case": lambda line, marker: not line.startswith("Final"),
-    "missing_colon": lambda line, marker: not marker,
-    "missing_number": lambda line, marker: marker and marker.end() == len(line),
-    "wrong_space": after_marker("\t"),
-    "missing_space": lambda line, marker: not after_marker(" ")(line, marker),
-    "extra_space": lambda line, marker: not line.startswith("Final:") or after_marker("  ", " \t", " - ")(line, marker),
+# When each of CODES fits a trimmed line that is not in form and whose first `Final:` stands from `begin` to `end` (or
+# from -1 to 0: there is none). They are asked in their order: each may count on it that none before it fits.
+FITS: dict[str, Callable[[str, int, int], object]] = {
+    "empty": lambda line, begin, end: not line,
+    "invisible_character": lambda line, begin, end: parse(undisguised(line)) is not None,
+    "lookalike_character": lambda line, begin, end: not line.isascii() and parse(undisguised(line, True)) is not None,
+    "several_answers": lambda line, begin, end: begin >= 0 and MARKER.search(line, end),
+    "bare_number": lambda line, begin, end: BARE_NUMBER.fullmatch(line),
+    "missing_prefix": lambda line, begin, end: begin < 0 and not NO_COLON.match(line),
+    "several_lines": lambda line, begin, end: NEWLINE.search(line),
+    "extra_text_before": lambda line, begin, end: begin > 0,
+    "wrong_case": lambda line, begin, end: not line.startswith("Final"),
+    "missing_colon": lambda line, begin, end: begin < 0,
+    "missing_number": lambda line, begin, end: end == len(line),
+    "wrong_space": lambda line, begin, end: line.startswith("\t", end),
+    "missing_space": lambda line, begin, end: not line.startswith(" ", end),
+    "extra_space": lambda line, begin, end: end > len("Final:") or line.startswith(("  ", " \t", " - "), end),
     "plus_sign": after_space(r"\+[0-9]+"),
     "minus_zero": after_space(r"-0+"),
     "leading_zero": after_space(r"-?0[0-9]+"),
@@ -225,5 +217,5 @@ FITS: dict[str, Fits] = {
     "too_many_digits": after_space(r"-?[1-9][0-9]{18,}"),
     "expression": after_space(r"(?=.*[0-9])(?=.*[-+*/^=x×÷])[-+*/^=x×÷() 0-9]+"),  # noqa: RUF001
     "extra_text_after": after_space(r"-?[0-9].*"),
-    "not_an_integer": lambda line, marker: True,
+    "not_an_integer": lambda line, begin, end: True,
 }

@@ -77,10 +77,7 @@ class GoldenReport:
 def load_cases(
     source: Path | JsonLines[GoldenCase], required: float | None, names: set[str] | None = None, is_ours: bool = False
 ) -> list[GoldenCase]:
-    """Golden cases with the reward that all of them require; None: each says its own. Raises InputError.
-
-    `names` are the ids that came before, and get the new ones; the course's own cases have a prompt.
-    """
+    """Golden cases with the reward that all need (None: each its own); `names` gathers the ids. Raises InputError."""
     lines = source if isinstance(source, JsonLines) else JsonLines(source, GoldenCase)
     cases, names = [], set() if names is None else names
     for number, case in lines:

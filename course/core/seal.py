@@ -91,8 +91,7 @@ def region_sha256(path: Path) -> str:
 def check_seal(root: Path = ROOT) -> CoreRecord:
     """The core held against its seal, as a manifest records it. Raises InputError if there is no seal to read."""
     sealed: dict[str, str] = read_json(root / "course" / "seal.json", dict[str, str])
-    hashes = core_hashes(root).items()
-    now = {name: value for name, value in hashes if name in sealed or not name.startswith("data/")}
+    now = {name: value for name, value in core_hashes(root).items() if name in sealed or name[:5] != "data/"}
     broken = [
         f"{name}: {'removed' if name not in now else 'added' if name not in sealed else 'changed'}"
         for name in sorted(sealed.keys() | now.keys())
