@@ -29,8 +29,7 @@ SPEC_VERSION = "1"
 MAX_CHARACTERS = 10_000
 MAX_DIGITS = 18  # every such integer fits in 64 bits, so no reader of our files can round it
 
-# Every way to fail, in words; docs/spec.md says exactly when each fits. `diagnose` goes through them in this order, and
-# the first that fits is the code.
+# Every way to fail, in words (docs/spec.md says exactly when each fits). The first that fits is the code.
 CODES: dict[str, str] = {
     "not_text": "the completion is not text",
     "too_long": f"the completion is longer than {MAX_CHARACTERS:,} characters",
@@ -75,8 +74,7 @@ def score(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
     reward is 1.0) and `checks` (name -> passed, in the order they are made; a check not reached counts as
     not passed).
 
-    Raises ValueError for an example that is no mapping, or without a usable expected answer: a broken ruler is not a
-    wrong answer.
+    Raises ValueError for an example that is no mapping with a usable expected answer: no wrong answer, a broken ruler.
     """
     expected = expected_answer(example)
     text = as_text(completion)
@@ -137,8 +135,7 @@ def parse(line: str) -> int | None:
 
 # From here on: why a completion that did not parse failed. Nothing below can change a reward.
 
-# Controls, soft hyphen, fillers, zero-width characters, direction marks, variation selectors, lone surrogates, the
-# empty pattern of braille.
+# Controls, soft hyphen, fillers, zero-width characters, direction marks, variation selectors, surrogates, U+2800.
 INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
@@ -174,51 +171,42 @@ def diagnose(completion: object) -> str:
         return "too_long" if issubclass(type(completion), str) else "not_text"
     line = trim(text)
     marker = MARKER.search(line) if ":" in line else None
-    return next(code for code, fits in FITS.items() if fits(line, marker))
+    begin, end = marker.span() if marker else (-1, 0)
+    return next(code for code, fits in FITS.items() if fits(line, begin, end))
 
 
-def visible(line: str) -> str:
-    """The line without the characters that cannot be seen; empty if it is far too long to be in form."""
-    return "" if len(line) > 4 * LONGEST_LINE else trim(INVISIBLE.sub("", line))
+def undisguised(line: str, fold: bool = False) -> str:
+    """A short line without what cannot be seen; folded, also with ASCII in place of what looks like it."""
+    line = "" if len(line) > 4 * LONGEST_LINE else INVISIBLE.sub("", line)
+    if fold:
+        line = unicodedata.normalize("NFKC", line.translate(LOOKALIKES)).translate(LOOKALIKES)
+        line = "".join(str(unicodedata.decimal(character, character)) for character in line)
+    return trim(line)
 
 
-def plain(line: str) -> str:
-    """The line without what cannot be seen, and with ASCII in place of what looks like it."""
-    folded = unicodedata.normalize("NFKC", visible(line).translate(LOOKALIKES)).translate(LOOKALIKES)
-    return trim("".join(str(unicodedata.decimal(character, character)) for character in folded))
-
-
-Fits = Callable[[str, re.Match[str] | None], object]
-
-
-def after_marker(*starts: str) -> Fits:
-    """What follows the line's `Final:` begins so."""
-    return lambda line, marker: marker and line.startswith(starts, marker.end())
-
-
-def after_space(form: str) -> Fits:
+def after_space(form: str) -> Callable[[str, int, int], object]:
     """What follows `Final: ` has, as a whole, this form."""
     pattern = re.compile(form)
-    return lambda line, marker: pattern.fullmatch(line, len("Final: "))
+    return lambda line, begin, end: pattern.fullmatch(line, len("Final: "))
 
 
-# When each of CODES fits a trimmed line that is not in form, given its first `Final:`. They are asked in their order:
-# each may count on it that those before it do not fit.
-FITS: dict[str, Fits] = {
-    "empty": lambda line, marker: not line,
-    "invisible_character": lambda line, marker: parse(visible(line)) is not None,
-    "lookalike_character": lambda line, marker: not line.isascii() and parse(plain(line)) is not None,
-    "several_answers": lambda line, marker: marker and MARKER.search(line, marker.end()),
-    "bare_number": lambda line, marker: BARE_NUMBER.fullmatch(line),
-    "missing_prefix": lambda line, marker: not marker and not NO_COLON.match(line),
-    "several_lines": lambda line, marker: NEWLINE.search(line),
-    "extra_text_before": lambda line, marker: marker and marker.start() > 0,
-    "wrong_case": lambda line, marker: not line.startswith("Final"),
-    "missing_colon": lambda line, marker: not marker,
-    "missing_number": lambda line, marker: marker and marker.end() == len(line),
-    "wrong_space": after_marker("\t"),
-    "missing_space": lambda line, marker: not after_marker(" ")(line, marker),
-    "extra_space": lambda line, marker: not line.startswith("Final:") or after_marker("  ", " \t", " - ")(line, marker),
+# When each of CODES fits a trimmed line that is not in form and whose first `Final:` stands from `begin` to `end` (or
+# from -1 to 0: there is none). They are asked in their order: each may count on it that none before it fits.
+FITS: dict[str, Callable[[str, int, int], object]] = {
+    "empty": lambda line, begin, end: not line,
+    "invisible_character": lambda line, begin, end: parse(undisguised(line)) is not None,
+    "lookalike_character": lambda line, begin, end: not line.isascii() and parse(undisguised(line, True)) is not None,
+    "several_answers": lambda line, begin, end: begin >= 0 and MARKER.search(line, end),
+    "bare_number": lambda line, begin, end: BARE_NUMBER.fullmatch(line),
+    "missing_prefix": lambda line, begin, end: begin < 0 and not NO_COLON.match(line),
+    "several_lines": lambda line, begin, end: NEWLINE.search(line),
+    "extra_text_before": lambda line, begin, end: begin > 0,
+    "wrong_case": lambda line, begin, end: not line.startswith("Final"),
+    "missing_colon": lambda line, begin, end: begin < 0,
+    "missing_number": lambda line, begin, end: end == len(line),
+    "wrong_space": lambda line, begin, end: line.startswith("\t", end),
+    "missing_space": lambda line, begin, end: not line.startswith(" ", end),
+    "extra_space": lambda line, begin, end: end > len("Final:") or line.startswith(("  ", " \t", " - "), end),
     "plus_sign": after_space(r"\+[0-9]+"),
     "minus_zero": after_space(r"-0+"),
     "leading_zero": after_space(r"-?0[0-9]+"),
@@ -229,5 +217,5 @@ FITS: dict[str, Fits] = {
     "too_many_digits": after_space(r"-?[1-9][0-9]{18,}"),
     "expression": after_space(r"(?=.*[0-9])(?=.*[-+*/^=x×÷])[-+*/^=x×÷() 0-9]+"),  # noqa: RUF001
     "extra_text_after": after_space(r"-?[0-9].*"),
-    "not_an_integer": lambda line, marker: True,
+    "not_an_integer": lambda line, begin, end: True,
 }

@@ -34,10 +34,8 @@ def main() -> int:
         if lying := next((name for name in hashes if name.endswith(".pyc")), None):
             raise InputError(lying, "bytecode cannot be sealed, it need not say what its source says: delete it")
         write_whole(SEAL, to_pretty_json(hashes))
-        out.print(
-            f"sealed {len(hashes)} files in {SEAL.relative_to(ROOT)}. If anything was changed, this is a new core,"
-        )
-        out.print(f"not the one that was shipped: {check_seal().sha256}")
+        out.print(f"sealed {len(hashes)} files in {SEAL.relative_to(ROOT)}")
+        out.print(f"This core is the one that was shipped only if nothing was changed: {check_seal().sha256}")
         return DONE
     state = check_seal()
     if state.sealed:

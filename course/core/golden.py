@@ -20,14 +20,11 @@ REQUIRED_REWARD = {"golden_correct": 1.0, "golden_exploits": 0.0, "golden_cases"
 
 
 # What the scorer is given in place of a text, where JSON has no such value. (An exception is no text, and has one.)
-GIVEN_AS = {"bytes": str.encode, "bytearray": lambda text: bytearray(text, "utf-8"), "exception": Exception}
+GIVEN_AS: dict[str, Any] = {"bytes": str.encode, "bytearray": lambda s: bytearray(s, "utf-8"), "exception": Exception}
 
 
 class GoldenCase(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """One line of a golden file: an example and a completion, which may be any JSON value: some cases are not text.
-
-    The course's own cases have a prompt; those of a student's suite may do without.
-    """
+    """One line of a golden file: an example (a student's may lack its prompt) and a completion, any JSON value."""
 
     id: NonEmpty
     expected_answer: Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
@@ -42,8 +39,7 @@ class GoldenCase(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
     @property
     def given(self) -> Any:
         """What the scorer is given as the completion."""
-        made: Any = GIVEN_AS.get(self.given_as or "", lambda completion: completion)
-        return made(self.completion)
+        return GIVEN_AS[self.given_as](self.completion) if self.given_as else self.completion
 
 
 Case = tuple[GoldenCase, str]  # a case that the scorer gets wrong, and what it gave
@@ -78,29 +74,24 @@ class GoldenReport:
         return GoldenRecord(sha256=self.sha256, **self.counts())
 
 
-def load_cases(path: Path, required: float | None) -> list[GoldenCase]:
-    """Golden cases with the reward that all of them require; None: each says its own. Raises InputError."""
-    return read_cases(JsonLines(path, GoldenCase), required, set())
-
-
-def read_cases(
-    lines: JsonLines[GoldenCase], required: float | None, names: set[str], needs_prompt: bool = False
+def load_cases(
+    source: Path | JsonLines[GoldenCase], required: float | None, names: set[str] | None = None, is_ours: bool = False
 ) -> list[GoldenCase]:
-    """The cases of a file, read once; `names` are the ids that came before, and get its own. Raises InputError."""
-    cases = []
+    """Golden cases with the reward that all need (None: each its own); `names` gathers the ids. Raises InputError."""
+    lines = source if isinstance(source, JsonLines) else JsonLines(source, GoldenCase)
+    cases, names = [], set() if names is None else names
     for number, case in lines:
-        if case.id in names:
-            raise InputError(lines.path, f"duplicate id {case.id!r}", number)
-        if required is not None:
-            case.reward = required
-        if case.reward not in (0.0, 1.0):
-            raise InputError(lines.path, "the case needs a reward of 0 or 1", number)
-        if (case.code is not None) == (case.reward == 1.0) and required is None:
-            raise InputError(lines.path, "a case needs a code if, and only if, its reward is 0", number)
-        if case.given_as and not isinstance(case.completion, str):
-            raise InputError(lines.path, "given_as needs a completion that is text", number)
-        if needs_prompt and not case.prompt:
-            raise InputError(lines.path, "the case needs a prompt", number)
+        case.reward = case.reward if required is None else required
+        refusals = {
+            f"duplicate id {case.id!r}": case.id in names,
+            "the case needs a reward of 0 or 1": case.reward not in (0.0, 1.0),
+            "a case needs a code if, and only if, its reward is 0": required is None
+            and (case.reward == 0.0) != bool(case.code),
+            "given_as needs a completion that is text": case.given_as and not isinstance(case.completion, str),
+            "the case needs a prompt": is_ours and not case.prompt,
+        }
+        for reason in (reason for reason, fits in refusals.items() if fits):
+            raise InputError(lines.path, reason, number)
         names.add(case.id)
         cases.append(case)
     return cases
@@ -114,11 +105,11 @@ def check_golden(folder: Path = GOLDEN, scorer: Scorer = score, your_suite: Path
     report, names, hashes = GoldenReport(), set[str](), []
     for name, required in REQUIRED_REWARD.items():
         lines = JsonLines(folder / f"{name}.jsonl", GoldenCase)
-        for case in read_cases(lines, required, names, needs_prompt=True):
+        for case in load_cases(lines, required, names, is_ours=True):
             check_case(report, case, scorer)
         hashes.append(lines.sha256)
     if your_suite.is_file():
-        for case in read_cases(JsonLines(your_suite, GoldenCase), 0.0, names):
+        for case in load_cases(your_suite, 0.0, names):
             check_case(report, case, scorer)
             report.yours += 1
     report.sha256 = sha256(" ".join(hashes).encode())
@@ -150,7 +141,7 @@ def check_case(report: GoldenReport, case: GoldenCase, scorer: Scorer) -> None:
 
 def judge(case: GoldenCase, result: Any) -> tuple[str, str]:
     """The kind of error that a result shows (empty: none), and what the scorer gave, in words."""
-    assert case.reward is not None, "read_cases sets it"
+    assert case.reward is not None, "load_cases sets it"
     if type(result) is not dict or result.keys() != {"reward", "details"} or type(result["details"]) is not dict:
         return "crashes", f"no reward and details: {result!r:.60}"
     reward, code = result["reward"], result["details"].get("code")

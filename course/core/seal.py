@@ -25,7 +25,7 @@ from course.core.paths import ROOT
 SEALED_DATA = ("data/**/*.json", "data/**/*.jsonl", "data/**/*.safetensors")
 YOURS = re.compile(rb"^(# >>> yours to edit\r?\n).*?^(# <<< yours to edit\r?)$", re.DOTALL | re.MULTILINE)
 HAS_A_REGION = "course/selection_demo.py"  # nowhere else is a mark a mark
-SHADOWED = {*sys.stdlib_module_names, *PACKAGES} - {"test"}
+SHADOWED = {*sys.stdlib_module_names, *PACKAGES, "safetensors", "torch"} - {"test"}
 MOST_FILES = 1_000  # where there are more, a symlink leads out of course/, or in a circle
 
 
@@ -50,8 +50,7 @@ def lying_cache(source: Path) -> Iterator[Path]:
         return
     cached, data = read_bytes(path), read_bytes(source)
     stamp = b"".join((int(n) & 0xFFFFFFFF).to_bytes(4, "little") for n in (source.stat().st_mtime, len(data)))
-    stamps = {0: stamp, 3: importlib.util.source_hash(data)}  # with other flags Python does not look at the source
-    if cached[:4] != importlib.util.MAGIC_NUMBER or cached[8:16] != stamps.get(cached[4], cached[8:16]):
+    if cached[:4] != importlib.util.MAGIC_NUMBER or (cached[4:8] == bytes(4) and cached[8:16] != stamp):
         return  # another Python's, or stale: this one reads the source
     try:
         if marshal.loads(cached[16:]) == compile(data, source, "exec", dont_inherit=True):
@@ -61,25 +60,24 @@ def lying_cache(source: Path) -> Iterator[Path]:
     yield path
 
 
-def fingerprint(path: Path, name: str) -> str:
-    """What a file is: its hash, and of a symlink also where it leads. Raises InputError."""
-    link = f"symlink to {os.readlink(path)}, " if path.is_symlink() else ""
-    return link + (sealed_hash(name, read_bytes(path)) if path.is_file() else "not a file")
-
-
 def sealed_hash(name: str, data: bytes) -> str:
     """The hash of a file, without the region that is the student's."""
     return sha256(YOURS.sub(rb"\1\2", data, count=1) if name == HAS_A_REGION else data)
 
 
 def core_hashes(root: Path = ROOT) -> dict[str, str]:
-    """What every file is that could be sealed, as it stands now, by its path in the repository. Raises InputError."""
+    """The hash of every file that could be sealed, and where each symlink leads, by its path. Raises InputError."""
+
+    def is_now(name: str, path: Path) -> str:
+        data = sealed_hash(name, read_bytes(path)) if path.is_file() else "not a file"
+        return f"symlink to {os.readlink(path)}, {data}" if path.is_symlink() else data
+
     files = list(islice(core_files(root), MOST_FILES))
     if len(files) == MOST_FILES:
         raise InputError(root / "course", f"{MOST_FILES:,} files or more: a symlink leads out of it, or in a circle")
     data = [path for pattern in SEALED_DATA for path in root.glob(pattern) if path.is_file()]
     names = {(path.relative_to(root) if path.is_relative_to(root) else path).as_posix(): path for path in data + files}
-    return {name: fingerprint(names[name], name) for name in sorted(names.keys() - {"course/seal.json"})}
+    return {name: is_now(name, names[name]) for name in sorted(names.keys() - {"course/seal.json"})}
 
 
 def region_sha256(path: Path) -> str:
@@ -93,8 +91,7 @@ def region_sha256(path: Path) -> str:
 def check_seal(root: Path = ROOT) -> CoreRecord:
     """The core held against its seal, as a manifest records it. Raises InputError if there is no seal to read."""
     sealed: dict[str, str] = read_json(root / "course" / "seal.json", dict[str, str])
-    hashes = core_hashes(root).items()
-    now = {name: value for name, value in hashes if name in sealed or not name.startswith("data/")}
+    now = {name: value for name, value in core_hashes(root).items() if name in sealed or name[:5] != "data/"}
     broken = [
         f"{name}: {'removed' if name not in now else 'added' if name not in sealed else 'changed'}"
         for name in sorted(sealed.keys() | now.keys())

@@ -150,6 +150,7 @@ ATTACKS = {
         "json/__init__.py: added",
     ),
     "a package that the course needs, beside it": (write("msgspec/__init__.py"), "msgspec/__init__.py: added"),
+    "a package that the policy needs, beside the course": (write("torch.py"), "torch.py: added"),
     "an extension module beside the course": (write(f"math{EXTENSION}"), f"math{EXTENSION}: added"),
     "the student's region moved": (region_moved, "course/selection_demo.py: changed"),
     "a doctored cache with the source's time and size": (
@@ -225,7 +226,7 @@ def test_an_honest_a_stale_and_another_pythons_cache_break_nothing(core_copy: Pa
     path, text = cache_of(source), source.read_text(encoding="utf-8")
     honest = bytecode(text, stamp_of(source))
     stale, other = bytecode(EVIL, bytes(8)), b"\0\0\r\n" + bytecode(EVIL, stamp_of(source))[4:]
-    for data in (honest, stale, other, bytecode(EVIL, bytes(8), flags=3), b""):
+    for data in (honest, stale, other, b""):
         path.write_bytes(data)
         assert seal.check_seal(core_copy).broken == []
     path.with_name("gone.cpython-311.pyc").write_bytes(honest)
@@ -273,7 +274,7 @@ def test_a_new_seal_is_a_new_core_and_says_so(core_copy: Path) -> None:
     assert mine.sealed
     assert mine.sha256 != shipped
     assert mine.sha256 in done.stdout
-    assert "not the one that was shipped" in done.stdout
+    assert "only if nothing was changed" in done.stdout
     (core_copy / "course" / "new.py").unlink()
     assert typed(core_copy, "course.seal", "--renew").returncode == 0
     assert seal.check_seal(core_copy).sha256 == shipped, "the hash is of the core, not of its seal"
