@@ -23,7 +23,7 @@ LONGEST_TEXT = 10_000  # characters of a text that is shown; the scorer reads no
 MOST_CODES = 50  # codes with a bar of their own; a forged run may have any number
 OTHER = "other codes"
 UNKNOWN_CODE = "a code that this scorer does not know"
-WRITTEN_LONGER = re.compile(r"[^ !#-%(-;=?-\[\]-~]")  # a character that takes up to 18 of a page
+WRITTEN_LONGER = re.compile(r"[^ !#-%(-;=?-\[\]-~]")  # a character that takes up to 18 on a page
 
 Place = tuple[str, int]  # an example, and which of its results in the run
 Pair = list[Result | None]  # the result of each run at one place
@@ -86,9 +86,9 @@ def pairs_at(places: Sequence[Place], sides: Sequence[Iterable[Result]]) -> dict
         for place, result in placed(results):
             if place in wanted:
                 pairs.setdefault(place, [None] * len(sides))[side] = result
-    room = ROOM
+    room, met = ROOM, set[str]()
     for place in places:
-        size = sum(size_of(result) for result in pairs[place] if result)
+        size = sum(size_of(result, met) for result in pairs[place] if result)
         if size > room:
             del pairs[place]
         else:
@@ -96,10 +96,20 @@ def pairs_at(places: Sequence[Place], sides: Sequence[Iterable[Result]]) -> dict
     return pairs
 
 
-def size_of(result: Result) -> int:
-    """How many characters a result takes on a page, at most, of its texts as they are cut."""
-    texts = [text[:LONGEST_TEXT] for text in (result.id, result.prompt, result.completion or "")]
-    return sum(len(text) + 17 * len(WRITTEN_LONGER.findall(text)) for text in texts) + 6 * len(to_json(result.details))
+def size_of(result: Result, met: set[str]) -> int:
+    """How many characters a result takes on a page, at most. Texts that were met before take next to nothing."""
+    once = {text for text in (result.prompt[:LONGEST_TEXT], checks_of(result)) if text not in met}
+    met |= once
+    said = result.id, result.completion or "", str(result.expected_answer), spell(result.details.get("extracted"))
+    texts = [*once, *(text[:LONGEST_TEXT] for text in said)]
+    return 100 + sum(len(text) + 17 * len(WRITTEN_LONGER.findall(text)) for text in texts)
+
+
+def checks_of(result: Result) -> str:
+    """What the scorer said besides what the table shows, as JSON; left out where it is longer than any scorer's."""
+    rest = {key: value for key, value in result.details.items() if key not in ("extracted", "expected", "code")}
+    text = to_json(rest).decode()
+    return text if len(text) <= LONGEST_TEXT else "{}"
 
 
 class Numbered(dict[str, int]):
@@ -153,10 +163,9 @@ def rows_of(
     def side(result: Result | None) -> list[Any] | None:
         if result is None:
             return None
-        rest = {key: value for key, value in result.details.items() if key not in ("extracted", "expected", "code")}
         text = None if result.completion is None else seen(result.completion)
-        extracted, code = spell(result.details.get("extracted")), result.code or "passed"
-        number = checks.of(to_json(rest).decode())
+        extracted, code = seen(spell(result.details.get("extracted"))), result.code or "passed"
+        number = checks.of(checks_of(result))
         cells = [str(result.sample), text, f"{result.reward:g}", number_of.get(code, len(codes) - 1), extracted, number]
         unusual = unusual_characters((result.completion or "")[:LONGEST_TEXT])[:5]
         return [*cells, "; ".join(unusual)] if unusual else cells
