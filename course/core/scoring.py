@@ -20,7 +20,7 @@ Scorer = Callable[[Mapping[str, Any], object], dict[str, Any]]
 
 STRICT = "strict"
 SCORERS = (STRICT, *RUBRICS)
-REMEMBERED, SHORT = 20_000, 200  # scores kept for when a completion comes again: how many, and how long
+REMEMBERED, FEW, SHORT = 50_000, 1_000, 200  # scores kept for when a completion comes again: how many, and how long
 REASONS = {**scorer.CODES, MISSING: "the example has no completion"}
 
 
@@ -76,11 +76,12 @@ def answers(dataset: Dataset, completions: CompletionsFile) -> Iterator[tuple[Ex
 def measure(dataset: Dataset, completions: CompletionsFile) -> Iterator[Result]:
     """Score every completion, in file order; then every example without one, as a failure. Raises InputError."""
     known: dict[tuple[str, str], Result] = {}  # score() is pure, so the same answer need not be scored again
+    room = REMEMBERED if len(dataset.examples) <= REMEMBERED else FEW  # of more examples, only near ones come again
     for example, sample, completion in answers(dataset, completions):
         if completion is None or len(completion) > SHORT:
             yield score_one(example, sample, completion)
             continue
-        if len(known) >= REMEMBERED:
+        if len(known) >= room:
             known.clear()
         key = example["id"], completion
         if key not in known:
