@@ -4,8 +4,9 @@
     python -m course.report runs/run_001 runs/run_002
 
 The page stands alone: it loads nothing, and can be sent to someone. It says first whether the run verifies,
-then the verdict, then shows every result with a search box and a filter for each code of failure. Two runs
-are compared as `course.compare` compares them, or the page says why they cannot be. The page is written beside
+then the verdict, then shows the results with a search box and a filter for each code of failure. Of more results
+than a page has room for it shows some of every code, and says so; what it counts, it counts over all. Two runs are
+compared as `course.compare` compares them, or the page says why they cannot be. The page is written beside
 the runs and never into one, because a run is sealed.
 """
 
@@ -20,8 +21,8 @@ from course.core.display import console, p_value, percent
 from course.core.experiment import looks_line
 from course.core.files import InputError, write_whole
 from course.core.manifest import is_run
-from course.core.report.page import Table, flat, pictures_of, render, tables_of
-from course.core.report.rows import Pair, Place, choose, codes_of, counts_of, first_of, meaning_of, pairs_at, rows_of
+from course.core.report.page import Table, flat, pictures_of, render, short_cell, tables_of
+from course.core.report.rows import MEANINGS, PASSED, Pair, Place, choose, first_of, pairs_at, rows_of
 from course.core.report.run_view import RunView, facts_of, side_by_side, view_run
 from course.core.scoring import lost_answers
 
@@ -53,7 +54,9 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
     hidden, data = 0, None
     if all(run.rates for run in runs) and not refusal:
         pairs, hidden = pairs_of(runs, comparison)
-        data, bars = table_of(pairs, runs, comparison)
+        codes = [PASSED, *sorted({code for run in runs for code in run.rates["failures"]})]
+        data = rows_of(pairs, [run.name for run in runs], codes, comparison.verdict if comparison else None)
+        bars = bars_of([run.rates for run in runs], codes)
     verdict, hints = what_is_said(first, outcome)
     failures = [pair[-1] for pair in pairs.values() if pair[-1] and pair[-1].code]
     html = render(
@@ -67,12 +70,13 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
         hidden=hidden,
         bars=bars,
         outcomes=list(comparison.verdict.words.values()) if comparison else ["passed", "failed"],
-        shares=bool(bars) and has_shares(runs),
+        shares=len({run.rates.get("scored") for run in runs}) > 1,
         facts=side_by_side([facts_of(run) for run in runs]),
         plain=[(result.id, result.prompt, result.completion, result.code) for result in failures[:WITHOUT_SCRIPT]],
         failures=sum(last.rates.get("failures", {}).values()),
         listed=LISTED,
         pictures_of=pictures_of,
+        short=short_cell,
         summary_of=summary_of,
         p_value=p_value,
     )
@@ -89,19 +93,6 @@ def pairs_of(runs: Sequence[RunView], comparison: Comparison | None) -> tuple[di
         rows = sum(max(before, after) for (before, _), (after, _) in zip(*verdict.counts, strict=True))
     pairs = pairs_at(choose(queues), [run.results() for run in runs])
     return pairs, rows - len(pairs)
-
-
-def table_of(
-    pairs: dict[Place, Pair], runs: Sequence[RunView], comparison: Comparison | None
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the page's script is given, and the bars."""
-    codes = codes_of([run.rates for run in runs])
-    outcome_of = None
-    if comparison:
-        outcome_of = dict.fromkeys(comparison.verdict.wins, 0) | dict.fromkeys(comparison.verdict.losses, 1)
-    data = rows_of(pairs, [run.name for run in runs], codes, outcome_of)
-    data["outcomes"] = list(comparison.verdict.words) if comparison else []
-    return data, bars_of(runs, codes)
 
 
 def what_is_said(run: RunView, outcome: Comparison | NotComparable | None) -> tuple[str, list[str]]:
@@ -126,7 +117,7 @@ def headline(run: RunView) -> str:
         return f"All {scored} {what} pass. Are the problems too easy? Read some before you believe it."
     code, count = max(run.rates["failures"].items(), key=lambda item: item[1])
     start = f"{passes} of {scored} {what} pass." if passes else f"None of {scored} {what} passes."
-    return f"{start} The commonest failure, {count} of {scored - passes}, is {code}: {meaning_of(code)}."
+    return f"{start} The commonest failure, {count} of {scored - passes}, is {code}: {MEANINGS[code]}."
 
 
 def learned(summary: dict[str, Any]) -> str:
@@ -161,19 +152,17 @@ def what_to_look_at(run: RunView) -> list[str]:
     return hints
 
 
-def has_shares(runs: Sequence[RunView]) -> bool:
-    """Are the bars of two runs shares? Counts of different numbers of completions are not held side by side."""
-    return len({run.rates["scored"] for run in runs}) > 1
+def bars_of(rates: Sequence[dict[str, Any]], codes: Sequence[str]) -> list[dict[str, Any]]:
+    """A bar for what passed, then one for each code of failure, most frequent first: its sizes, one for each run.
 
-
-def bars_of(runs: Sequence[RunView], codes: Sequence[str]) -> list[dict[str, Any]]:
-    """A bar for what passed, then one for each code of failure, most frequent first: its sizes, one for each run."""
-    bars, shares = [], has_shares(runs)
-    counts = [counts_of(run.rates, codes) for run in runs]
-    for number, (code, *of_runs) in enumerate(zip(codes, *counts, strict=True)):
-        sizes = [many / run.rates["scored"] if shares else many for many, run in zip(of_runs, runs, strict=True)]
+    A size is a count, or a share where two runs scored different numbers of completions.
+    """
+    bars, shares = [], len({of_run["scored"] for of_run in rates}) > 1
+    for number, code in enumerate(codes):
+        counts = [of_run["failures"].get(code, 0) if number else of_run["passes"] for of_run in rates]
+        sizes = [many / of_run["scored"] if shares else many for many, of_run in zip(counts, rates, strict=True)]
         texts = [percent(size) if shares else f"{size:,}" for size in sizes]
-        bars.append({"number": number, "code": code, "meaning": meaning_of(code), "sizes": sizes, "texts": texts})
+        bars.append({"number": number, "code": code, "meaning": MEANINGS[code], "sizes": sizes, "texts": texts})
     return sorted(bars, key=lambda bar: (bar["number"] > 0, -sum(bar["sizes"]), bar["code"]))
 
 

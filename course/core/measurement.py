@@ -14,7 +14,7 @@ from course.core.scoring import score_one
 from course.core.stats import FAILED, MISSING, Tally
 from course.score import SPEC_VERSION
 
-REMEMBERED, SHORT = 20_000, 200  # scores kept for when a completion comes again: how many, and how long
+REMEMBERED, FEW, SHORT = 50_000, 1_000, 200  # scores kept for when a completion comes again: how many, and how long
 
 
 class Measurement:
@@ -45,12 +45,13 @@ class Measurement:
 
     def __iter__(self) -> Iterator[Result]:
         known: dict[tuple[str, str], Result] = {}  # score() is pure, so the same answer need not be scored again
+        room = REMEMBERED if len(self.dataset.examples) <= REMEMBERED else FEW  # of more, only near ones come again
         for row, no_answer in self.answers():
             text, example = row.completion, self.dataset.examples[row.id]
             if text is None or len(text) > SHORT:
                 result = score_one(example, row.sample, text, no_answer)
             else:
-                if len(known) >= REMEMBERED:
+                if len(known) >= room:
                     known.clear()
                 if (row.id, text) not in known:
                     known[row.id, text] = score_one(example, row.sample, text)

@@ -17,16 +17,25 @@ from course.core.files import to_json
 from course.core.report.page import spell
 from course.core.runs import Result
 from course.core.scoring import REASONS
+from course.core.stats import Paired
 
 ROWS, ROOM = 20_000, 16_000_000  # a page shows at most so many rows, of so many characters
 LONGEST_TEXT = 10_000  # characters of a text that is shown; the scorer reads no longer completion
-MOST_CODES = 50  # codes with a bar of their own; a forged run may have any number
-OTHER = "other codes"
-UNKNOWN_CODE = "a code that this scorer does not know"
-WRITTEN_LONGER = re.compile(r"[^ !#-%(-;=?-\[\]-~]")  # a character that takes up to 18 of a page
+PASSED, UNKNOWN = "passed", "unknown_code"
+MEANINGS = {
+    **REASONS,
+    PASSED: "exactly one line in form, and the expected number",
+    UNKNOWN: "a code that this scorer does not know",
+}
+WRITTEN_LONGER = re.compile(r"[^ !#-%(-;=?-\[\]-~]")  # a character that takes up to 18 on a page
 
 Place = tuple[str, int]  # an example, and which of its results in the run
 Pair = list[Result | None]  # the result of each run at one place
+
+
+def code_of(result: Result) -> str:
+    """What is counted and filtered by: that it passed, a code of the scorer, or one for all others (a forged run's)."""
+    return PASSED if result.code is None else result.code if result.code in REASONS else UNKNOWN
 
 
 def placed(results: Iterable[Result]) -> Iterator[tuple[Place, Result]]:
@@ -48,10 +57,8 @@ class Drawn:
     def __init__(self) -> None:
         self.by_code: defaultdict[str, list[tuple[int, Place]]] = defaultdict(list)  # heaps, the last place first
 
-    def add(self, place: Place, code: str | None) -> None:
-        code = code or "passed"
-        known = code in self.by_code or len(self.by_code) < MOST_CODES
-        heap, entry = self.by_code[code if known else OTHER], (-order(place), place)
+    def take(self, place: Place, code: str) -> None:
+        heap, entry = self.by_code[code], (-order(place), place)
         if len(heap) < ROWS:
             heapq.heappush(heap, entry)
         elif entry > heap[0]:
@@ -86,9 +93,9 @@ def pairs_at(places: Sequence[Place], sides: Sequence[Iterable[Result]]) -> dict
         for place, result in placed(results):
             if place in wanted:
                 pairs.setdefault(place, [None] * len(sides))[side] = result
-    room = ROOM
+    room, met = ROOM, set[str]()
     for place in places:
-        size = sum(size_of(result) for result in pairs[place] if result)
+        size = sum(size_of(result, met) for result in pairs[place] if result)
         if size > room:
             del pairs[place]
         else:
@@ -96,10 +103,20 @@ def pairs_at(places: Sequence[Place], sides: Sequence[Iterable[Result]]) -> dict
     return pairs
 
 
-def size_of(result: Result) -> int:
-    """How many characters a result takes on a page, at most, of its texts as they are cut."""
-    texts = [text[:LONGEST_TEXT] for text in (result.id, result.prompt, result.completion or "")]
-    return sum(len(text) + 17 * len(WRITTEN_LONGER.findall(text)) for text in texts) + 6 * len(to_json(result.details))
+def size_of(result: Result, met: set[str]) -> int:
+    """How many characters a result takes on a page, at most. Texts that were met before take next to nothing."""
+    once = {text for text in (result.prompt[:LONGEST_TEXT], checks_of(result)) if text not in met}
+    met |= once
+    said = result.id, result.completion or "", str(result.expected_answer), spell(result.details.get("extracted"))
+    texts = [*once, *(text[:LONGEST_TEXT] for text in said)]
+    return 100 + sum(len(text) + 17 * len(WRITTEN_LONGER.findall(text)) for text in texts)
+
+
+def checks_of(result: Result) -> str:
+    """What the scorer said besides what the table shows, as JSON; left out where it is longer than any scorer's."""
+    rest = {key: value for key, value in result.details.items() if key not in ("extracted", "expected", "code")}
+    text = to_json(rest).decode()
+    return text if len(text) <= LONGEST_TEXT else "{}"
 
 
 class Numbered(dict[str, int]):
@@ -115,62 +132,37 @@ def seen(text: str) -> str:
     return visible(text) if more <= 0 else f"{visible(text[:LONGEST_TEXT])} … ({more:,} characters more)"
 
 
-def codes_of(rates: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The codes that have a bar: that of a pass first, then the commonest, and one for the rest if they are many."""
-    failures: Counter[str] = sum((Counter(of_run["failures"]) for of_run in rates), Counter())
-    codes = [code for code, _ in failures.most_common(MOST_CODES)]
-    return ["passed", *codes, *([OTHER] if len(failures) > MOST_CODES else [])]
-
-
-def counts_of(rates: Mapping[str, Any], codes: Sequence[str]) -> list[int]:
-    """How many results of a run have each of the codes."""
-    failures = rates["failures"]
-    counts = [rates["passes"], *(failures.get(code, 0) for code in codes[1:])]
-    if codes[-1] == OTHER:
-        counts[-1] = rates["scored"] - sum(counts[:-1])
-    return counts
-
-
-def meaning_of(code: str) -> str:
-    if code in ("passed", OTHER):
-        return (
-            "exactly one line in form, and the expected number" if code == "passed" else "all the rarer ones together"
-        )
-    return REASONS.get(code, UNKNOWN_CODE)
-
-
 def rows_of(
-    pairs: Mapping[Place, Pair], names: Sequence[str], codes: Sequence[str], outcome_of: Mapping[str, int] | None
+    pairs: Mapping[Place, Pair], names: Sequence[str], codes: Sequence[str], verdict: Paired | None
 ) -> dict[str, Any]:
     """The rows of the table, compact, for the page's script: texts that come often are numbered.
 
-    `outcome_of` gives the examples that won (0) or lost (1), the others tied (2); without it a row's outcome is 0 for a
-    pass, else 1. Whole numbers travel as text, because a script rounds the large ones.
+    In a comparison a row's outcome is 0 where its example's rate went up, 1 where it went down, else 2; in one run it
+    is 0 for a pass, else 1. Whole numbers travel as text, because a script rounds the large ones.
     """
     prompts, checks = Numbered(), Numbered()
-    number_of = {code: number for number, code in enumerate(codes)}
+    outcome_of = dict.fromkeys(verdict.wins, 0) | dict.fromkeys(verdict.losses, 1) if verdict else {}
 
     def side(result: Result | None) -> list[Any] | None:
         if result is None:
             return None
-        rest = {key: value for key, value in result.details.items() if key not in ("extracted", "expected", "code")}
         text = None if result.completion is None else seen(result.completion)
-        extracted, code = spell(result.details.get("extracted")), result.code or "passed"
-        number = checks.of(to_json(rest).decode())
-        cells = [str(result.sample), text, f"{result.reward:g}", number_of.get(code, len(codes) - 1), extracted, number]
+        extracted, number = seen(spell(result.details.get("extracted"))), checks.of(checks_of(result))
+        cells = [str(result.sample), text, f"{result.reward:g}", codes.index(code_of(result)), extracted, number]
         unusual = unusual_characters((result.completion or "")[:LONGEST_TEXT])[:5]
         return [*cells, "; ".join(unusual)] if unusual else cells
 
     rows = []
     for (example_id, _), pair in pairs.items():
         result = next(result for result in pair if result is not None)
-        outcome = int(bool(result.code)) if outcome_of is None else outcome_of.get(example_id, 2)
+        outcome = outcome_of.get(example_id, 2) if verdict else int(bool(result.code))
         prompt = prompts.of(seen(result.prompt))
         rows.append([seen(example_id), prompt, str(result.expected_answer), outcome, *map(side, pair)])
     return {
         "names": list(names),
-        "codes": [visible(code) for code in codes],
-        "meanings": [meaning_of(code) for code in codes],
+        "codes": list(codes),
+        "meanings": [MEANINGS[code] for code in codes],
+        "outcomes": list(verdict.words) if verdict else [],
         "prompts": list(prompts),
         "checks": list(checks),
         "rows": rows,

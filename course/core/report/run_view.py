@@ -15,7 +15,7 @@ import msgspec
 from course.core.files import InputError, read_json
 from course.core.manifest import RESULTS, SUMMARY, Manifest, is_run, load_manifest
 from course.core.report.page import spell
-from course.core.report.rows import Drawn, placed
+from course.core.report.rows import PASSED, Drawn, code_of, placed
 from course.core.runs import Result, read_results
 from course.core.scoring import describe_sampling
 from course.core.stats import Tally
@@ -75,8 +75,9 @@ def view_run(run: Path) -> RunView:
                 unreadable += 1
 
     for place, result in placed(results()):
-        tally.add(result.id, result.reward, result.code, result.finish_reason)
-        drawn.add(place, result.code)
+        code = code_of(result)
+        tally.add(result.id, result.reward, None if code == PASSED else code, result.finish_reason)
+        drawn.take(place, code)
     rates = tally.summary() if tally.counts else {}
     return RunView(run, manifest, checked, drawn, unreadable, rates, summary)
 
