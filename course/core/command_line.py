@@ -203,11 +203,11 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         for number in stopping:
             signal.signal(number, signal.SIG_DFL)
     except KeyboardInterrupt as error:
-        for number in stopping:
-            signal.signal(number, signal.SIG_IGN)
         durable.abandon()
         complain(*(error.args or (f"stopped by {caught[-1].name}: nothing is left half-written",)))
         code = 128 + caught[-1]
+        for number in stopping:
+            signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
 
 

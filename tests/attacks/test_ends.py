@@ -9,18 +9,22 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from course.core import durable
+from course.core.command_line import run_command
 from course.core.files import InputError, write_whole
 from course.core.manifest import load_manifest
 from course.core.runs import RunWriter, list_runs
 from course.core.verification import verify
 from tests.conftest import PACK, ROOT, Command, write_rows
 
+TraceFunction = Callable[[FrameType, str, Any], Any]
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and locks as POSIX has them")
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
@@ -91,42 +95,51 @@ def test_a_signal_that_was_ignored_stays_ignored(number: signal.Signals, tmp_pat
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run_001"]
 
 
-def test_a_signal_between_any_two_lines_of_a_writer_leaves_nothing(tmp_path: Path, command: Command) -> None:
+def test_a_signal_at_any_line_of_a_writer_leaves_nothing(
+    tmp_path: Path, evaluate: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every line of `durable`, `RunWriter` and `write_whole` is a moment at which Ctrl-C may strike."""
-    moments = 0
+    manifest, moment = load_manifest(evaluate()), 1
 
-    def run_until(moment: int) -> bool:
-        """Does the command get to this moment, where the signal strikes?"""
+    def main() -> None:
+        runs = tmp_path / str(moment)
+        with RunWriter(runs) as run:
+            run.write("x", b"x")
+            write_whole(runs / ".reinforce" / "state", b"x")
+            with durable.locked(runs):
+                run.finish(manifest)
+
+    def struck() -> bool:
+        """Strike at the moment. Does the command get to it?"""
         passed = 0
 
-        def trace(frame: object, event: str, _: object) -> object:
+        def trace(frame: FrameType, event: str, _: object) -> TraceFunction | None:
             nonlocal passed
-            name = frame.f_code.co_filename  # type: ignore[attr-defined]
-            if not name.endswith(("durable.py", "core/runs.py", "core/files.py")):
+            name, code = frame.f_code.co_filename, frame.f_code.co_qualname
+            if not name.endswith("core/durable.py") and not code.startswith(("RunWriter", "write_whole")):
                 return None
-            if event == "line":
-                passed += 1
-                if passed == moment:
-                    sys.settrace(None)
-                    raise KeyboardInterrupt
+            passed += event == "line"
+            if passed == moment and event == "line":
+                os.kill(os.getpid(), signal.SIGTERM)
             return trace
 
         sys.settrace(trace)
         try:
-            done = command("course.toy_mdp", "--episodes", 1, "--runs-dir", tmp_path / "runs")
+            with pytest.raises(SystemExit) as end:
+                run_command(main)
         finally:
             sys.settrace(None)
-        assert done.code == (130 if passed >= moment else 0), done.err
-        assert "Traceback" not in done.err
+        assert end.value.code == (128 + signal.SIGTERM if passed >= moment else 0)
         return passed >= moment
 
-    moment = 1
-    while run_until(moment):
-        moments += 1
-        moment += 1 if moment < 40 else 7
-        assert not [path.name for path in (tmp_path / "runs").glob("*") if not (path / "manifest.json").is_file()]
+    while struck():
+        assert capsys.readouterr().err == "stopped by SIGTERM: nothing is left half-written\n"
+        assert not list(tmp_path.rglob(".unfinished-*"))
+        runs = tmp_path / str(moment)
+        assert len(list(runs.glob("run_*"))) == len(list_runs(runs))
         assert not durable.begun
-    assert moments > 50
+        moment += 1
+    assert moment > 80
 
 
 # Leftovers of what was killed.
@@ -213,8 +226,17 @@ def test_all_of_a_run_is_on_disk_before_it_has_its_name(
     """Every file and folder is synced before the rename, and the runs folder after it."""
     synced: list[str] = []
     sync, rename = durable.sync, Path.rename
-    monkeypatch.setattr(durable, "sync", lambda path: (synced.append(path.name), sync(path)))
-    monkeypatch.setattr(Path, "rename", lambda path, to: (synced.append("rename"), rename(path, to))[1])
+
+    def noted(path: Path) -> None:
+        synced.append(path.name)
+        sync(path)
+
+    def renamed(path: Path, to: Path) -> Path:
+        synced.append("rename")
+        return rename(path, to)
+
+    monkeypatch.setattr(durable, "sync", noted)
+    monkeypatch.setattr(Path, "rename", renamed)
     runs = tmp_path / "runs"
     assert command("course.eval", "--dataset", dataset, "--completions", completions, "--runs-dir", runs).code == 0
     at = synced.index("rename")
@@ -302,7 +324,7 @@ def kill_at_random(folder: Path, kills: int, commands: Iterator[list[str]], seed
     for words in {words[0]: words for words, _ in zip(commands, range(4), strict=False)}.values():
         assert begin(*words, runs=runs).wait() == 0
     assert not list(runs.rglob(".unfinished-*"))
-    assert [path for path in runs.iterdir() if path.name.startswith("run_")] and len(list_runs(runs)) > 0
+    assert len(list_runs(runs)) >= len(seconds)
     torn = [run for run in runs.glob("run_*") if not (run / "manifest.json").is_file() or verify(run)[0]]
     assert not torn, torn
     return ended
