@@ -227,8 +227,8 @@ def code_of(main: Callable[[], int | None]) -> int:
     except OSError as error:
         complain(f"error: {InputError(error.filename or 'the system', reason_of(error))}")
         code = BAD_INPUT
-    for path in durable.swept:
-        complain(f"removed {path}, left by a command that was killed")
+    while durable.swept:
+        complain(f"removed {durable.swept.pop()}, left by a command that was killed")
     return code
 
 

@@ -87,7 +87,7 @@ def test_more_signals_while_it_cleans_up_change_nothing(first: signal.Signals, t
 @pytest.mark.parametrize("number", SIGNALS, ids=[number.name for number in SIGNALS])
 def test_a_signal_that_was_ignored_stays_ignored(number: signal.Signals, tmp_path: Path) -> None:
     """As `nohup` and a shell's `&` set it."""
-    words = [sys.executable, "-m", *big_files(tmp_path), "--runs-dir", str(tmp_path / "runs")]
+    words = [sys.executable, "-m", *big_files(tmp_path, rows=20_000), "--runs-dir", str(tmp_path / "runs")]
     ignore = subprocess.Popen(words, cwd=ROOT, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN), text=True)
     wait_for(ignore, tmp_path, "runs/.unfinished-*/results.jsonl")
     ignore.send_signal(number)
