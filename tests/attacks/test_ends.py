@@ -52,6 +52,11 @@ def begin(*words: object, runs: Path) -> "subprocess.Popen[str]":
     )
 
 
+def run_to_the_end(child: "subprocess.Popen[str]") -> None:
+    _, err = child.communicate(timeout=SECONDS)
+    assert child.returncode == 0, err
+
+
 def wait_for(child: "subprocess.Popen[str]", folder: Path, pattern: str) -> None:
     """Until the command has made what the pattern says."""
     while not list(folder.glob(pattern)):
@@ -88,7 +93,9 @@ def test_more_signals_while_it_cleans_up_change_nothing(first: signal.Signals, t
 def test_a_signal_that_was_ignored_stays_ignored(number: signal.Signals, tmp_path: Path) -> None:
     """As `nohup` and a shell's `&` set it."""
     words = [sys.executable, "-m", *big_files(tmp_path, rows=20_000), "--runs-dir", str(tmp_path / "runs")]
-    ignore = subprocess.Popen(words, cwd=ROOT, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN), text=True)
+    ignore = subprocess.Popen(
+        words, cwd=ROOT, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN), stdout=subprocess.DEVNULL, text=True
+    )
     wait_for(ignore, tmp_path, "runs/.unfinished-*/results.jsonl")
     ignore.send_signal(number)
     assert ignore.wait(SECONDS) == 0
@@ -307,7 +314,7 @@ def kill_at_random(folder: Path, kills: int, commands: Iterator[list[str]], seed
         words = next(commands)
         if words[0] not in seconds:
             began = time.monotonic()
-            assert begin(*words, runs=runs).wait() == 0
+            run_to_the_end(begin(*words, runs=runs))
             seconds[words[0]] = time.monotonic() - began
         child, number = begin(*words, runs=runs), rng.choice([signal.SIGKILL, *SIGNALS])
         time.sleep(rng.uniform(0, 1.05 * seconds[words[0]]))
@@ -322,7 +329,7 @@ def kill_at_random(folder: Path, kills: int, commands: Iterator[list[str]], seed
         whole = "whole" if child.returncode == 0 else "cleaned up" if child.returncode > 0 else "dead at once"
         ended[f"{number.name}, {whole}"] += 1
     for words in {words[0]: words for words, _ in zip(commands, range(4), strict=False)}.values():
-        assert begin(*words, runs=runs).wait() == 0
+        run_to_the_end(begin(*words, runs=runs))
     assert not list(runs.rglob(".unfinished-*"))
     assert len(list_runs(runs)) >= len(seconds)
     torn = [run for run in runs.glob("run_*") if not (run / "manifest.json").is_file() or verify(run)[0]]
@@ -339,7 +346,7 @@ def test_two_hundred_kills(tmp_path: Path) -> None:
     """`KILLS=1000 make prove` for more."""
     kills = int(os.environ.get("KILLS", "200"))
     ended = kill_at_random(tmp_path, kills, commands(tmp_path), seed=1)
-    print(kills, dict(ended))
+    print(f"{kills} kills: {dict(sorted(ended.items()))}")
     assert ended.total() == kills
 
 
@@ -350,4 +357,4 @@ def test_kills_of_a_policy_that_learns(tmp_path: Path, small_sets: tuple[object,
     words = ["course.policy.train", "--steps", "3", "--measure-every", "1", "--prompts-per-step", "2"]
     words += map(str, small_sets)
     ended = kill_at_random(tmp_path, int(os.environ.get("KILLS_OF_TRAIN", "10")), iter(lambda: words, None), seed=2)
-    print(dict(ended))
+    print(f"{ended.total()} kills of learning: {dict(sorted(ended.items()))}")
