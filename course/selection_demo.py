@@ -96,9 +96,8 @@ def print_report(selection: Selection) -> None:
     failed = [choice for choice in choices if choice["reward"] == 0.0]
     out.print("\nWhere selection still fails:" if failed else "\nSelection fails nowhere here.")
     for choice in failed[:SHOWN_FAILURES]:
-        completion = visible(choice["completion"])
-        where, why = f"  {choice['id']}: {choice['prompt']}", f"    chosen `{completion}`; {why_it_fails(choice)}"
-        out.print(where, why, sep="\n")
+        out.print(f"  {choice['id']}: {choice['prompt']}")
+        out.print(f"    chosen `{visible(choice['completion'])}`; {why_it_fails(choice)}")
     uneven = last["equal_prompts"] - last["pass_at_k"] > 0.02
     why = ": some prompts are nearly never right, and more samples buy them little" if uneven else ""
     notice(

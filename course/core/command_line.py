@@ -203,11 +203,11 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         for number in stopping:
             signal.signal(number, signal.SIG_DFL)
     except KeyboardInterrupt as error:
-        for number in stopping:
-            signal.signal(number, signal.SIG_IGN)
         durable.abandon()
         complain(*(error.args or (f"stopped by {caught[-1].name}: nothing is left half-written",)))
         code = 128 + caught[-1]
+        for number in stopping:
+            signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
 
 
@@ -227,8 +227,8 @@ def code_of(main: Callable[[], int | None]) -> int:
     except OSError as error:
         complain(f"error: {InputError(error.filename or 'the system', reason_of(error))}")
         code = BAD_INPUT
-    for path in durable.swept:
-        complain(f"removed {path}, left by a command that was killed")
+    while durable.swept:
+        complain(f"removed {durable.swept.pop()}, left by a command that was killed")
     return code
 
 

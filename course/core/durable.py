@@ -18,6 +18,7 @@ if sys.platform != "win32":
 
 UNFINISHED = re.compile(r"\.unfinished-[0-9a-f]{16}")
 begun: dict[Path, int | None] = {}  # what this process writes now, and its lock: wherever a signal strikes, it is known
+locks: set[int] = set()  # the descriptors that hold a lock, or wait for one
 swept: list[Path] = []  # what killed commands had left, and this one removed
 
 
@@ -28,6 +29,7 @@ def lock(path: Path, wait: bool) -> int | None:
     held = None
     with contextlib.suppress(OSError):
         held = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        locks.add(held)
         fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         return held
     release(held)
@@ -37,6 +39,7 @@ def lock(path: Path, wait: bool) -> int | None:
 def release(held: int | None) -> None:
     if held is not None:
         os.close(held)
+        locks.discard(held)
 
 
 @contextlib.contextmanager
@@ -77,9 +80,14 @@ def end(path: Path) -> None:
 
 
 def abandon() -> None:
-    """End all that this process has begun."""
+    """End all that this process has begun, wherever a signal struck."""
     for path in list(begun):
-        end(path)
+        remove(path)
+    for held in locks:
+        with contextlib.suppress(OSError):
+            os.close(held)
+    begun.clear()
+    locks.clear()
 
 
 def remove(path: Path) -> None:
