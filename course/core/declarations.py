@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from course.core import durable
-from course.core.files import JsonLines, to_json_lines, write_whole
+from course.core.files import InputError, JsonLines, reason_of, to_json_lines
 from course.core.manifest import Manifest
 
 NAME = "declared_afterwards.jsonl"
@@ -40,6 +40,10 @@ def declarations(folder: Path) -> list[Declaration]:
 def declare_afterwards(folder: Path, before: Manifest, after: Manifest, change: str) -> None:
     """Add a declaration. Raises InputError."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    with durable.locked(folder):
-        rows = [*declarations(folder), Declaration(now, before.seal, after.seal, change)]
-        write_whole(folder / NAME, to_json_lines(rows))
+    path, row = folder / NAME, Declaration(now, before.seal, after.seal, change)
+    try:
+        with path.open("ab") as file:  # a single write, so that two at once are two lines
+            file.write(to_json_lines([row]))
+        durable.sync(path)
+    except OSError as error:
+        raise InputError(path, f"cannot write: {reason_of(error)}") from None
