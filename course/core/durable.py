@@ -44,7 +44,7 @@ def release(held: int | None) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One process at a time: the others wait. (Whoever enters twice, as by `begin` in the same folder, waits for ever.)"""
+    """One process at a time: the others wait. (Who enters twice, as by `begin` in the same folder, waits for ever.)"""
     held = lock(folder, wait=True)
     try:
         yield
