@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from course.core.datasets import Example, sidecar_path
-from course.core.files import InputError, lines_of, read_bytes, read_json, sha256, sha256_file, to_json, to_pretty_json
+from course.core.files import InputError, lines_of, read_bytes, read_json, sha256, sha256_file, to_pretty_json
 from course.core.golden import check_golden
 from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, load_manifest
 from course.core.measurement import Measurement
@@ -117,9 +117,14 @@ def unlike(record: Any, expected: Mapping[str, Any], source: str, where: str = M
     """The fields of a manifest, or all of a summary, that differ from what is expected of them."""
     says = record if isinstance(record, dict) else {name: getattr(record, name) for name in expected}
     for name in dict.fromkeys([*expected, *says]):
-        if name not in says or name not in expected or to_json(says[name]) != to_json(expected[name]):
+        if name not in says or name not in expected or written(says[name]) != written(expected[name]):
             stored, again = (spelt(of[name]) if name in of else "nothing" for of in (says, expected))
             yield f"{where}, {name}: it says {stored}, {source} give {again}"
+
+
+def written(value: Any) -> str:
+    """A value as JSON, in which 1 is neither true nor 1.0, and keys have no order."""
+    return json.dumps(msgspec.to_builtins(value), sort_keys=True)
 
 
 def spelt(value: Any) -> str:

@@ -11,12 +11,13 @@ import datetime
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from course.core.command_line import DONE, option, parse, run_command
-from course.core.datasets import Completion, Dataset, Sampling, Sidecar, load_dataset, sidecar_path
+from course.core.datasets import Dataset, Sampling, Sidecar, load_dataset, sidecar_path
 from course.core.display import console, progress
 from course.core.files import InputError, sha256, sha256_file, to_json_lines, to_pretty_json, write_whole
 from course.core.manifest import is_run, load_manifest
@@ -42,14 +43,16 @@ class Settings:
             raise InputError("--out", "this is the data set itself, which would be lost")
 
 
-def run(settings: Settings, dataset: Dataset) -> list[Completion]:
-    """`n` completions of each prompt, in the order of the data set."""
+def run(settings: Settings, dataset: Dataset) -> list[dict[str, Any]]:
+    """The rows of `n` completions of each prompt, in the order of the data set."""
     policy, tokenizer = load_checkpoint(settings.policy)
     items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(settings.n)]
     how = settings.temperature, settings.top_p, settings.seed, MAX_NEW_TOKENS
     with progress("sampling", len(items)) as show:
         texts = sample_completions(policy, tokenizer, items, *how, show)
-    return [Completion(key, text, number) for (key, _, number), text in zip(items, texts, strict=True)]
+    return [
+        {"id": key, "completion": text, "sample": number} for (key, _, number), text in zip(items, texts, strict=True)
+    ]
 
 
 def start_of(checkpoint: Path) -> str | None:
