@@ -282,7 +282,6 @@ def test_a_run_that_lost_its_failures_is_found_out(command: Command, tmp_path: P
     (run / "manifest.json").write_bytes(manifest_file(forged))
     wrong = verify(run).wrong
     assert "results.jsonl: it holds fewer rows than the originals give" in wrong
-    assert any(line.startswith("summary.json, pass_rate: it says 1.0") for line in wrong)
     command("course.selection_demo", "--runs-dir", tmp_path)
     assert command("course.compare", run, tmp_path / "run_002").code == 1
 

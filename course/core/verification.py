@@ -261,7 +261,7 @@ def unlike_the_originals(
     for numbered, new in zip_longest(lines_of(run / RESULTS), again.results):
         if numbered is None or new is None:
             yield f"{RESULTS}: it holds {'more' if new is None else 'fewer'} rows than the originals give"
-            break
+            return  # an invented number of samples would give rows without end
         number, line = numbered
         if same_scorer and line == result_line(new):
             continue  # the same bytes need not be read
@@ -270,8 +270,6 @@ def unlike_the_originals(
         if same_scorer and not named:
             named = [f"{line_of(number, stored)}: it says what the originals give, but is written in another way"]
         yield from named
-    for _ in again.results:
-        pass  # to the end, so that the sums and the hash are of all
     yield from unlike(manifest, again.manifest(), "the originals")
     looks = manifest.circumstances.earlier_looks_at_this_holdout
     if (again.split == "holdout") != (looks is not None):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course.core.command_line import DONE, option, parse, run_command
-from course.core.datasets import CompletionsFile, Sampling, Sidecar, load_dataset, sidecar_path
+from course.core.datasets import MOST_SAMPLES, CompletionsFile, Sampling, Sidecar, load_dataset, sidecar_path
 from course.core.display import console, typed
 from course.core.files import InputError, reason_of, sha256, sha256_file, to_pretty_json, write_whole
 
@@ -28,7 +28,9 @@ class Settings:
     top_p: float = option(above=0, at_most=1)
     max_new_tokens: int = option(at_least=1)
     seed: int = option()
-    samples: int | None = option(None, "samples asked for of each prompt (default: as many as there are)", at_least=1)
+    samples: int | None = option(
+        None, "samples asked for of each prompt (default: as many as there are)", at_least=1, at_most=MOST_SAMPLES
+    )
     checkpoint: Path | None = option(None, "a file whose hash identifies the policy, for example its weights")
     tokenizer: Path | None = option(None, "the tokenizer's file")
     learned_from: str | None = option(None, "the policy that this one was trained from: its name, or its file")
