@@ -173,6 +173,5 @@ def manifest_file(manifest: Manifest) -> bytes:
 
 
 def has_whole_seal(run: Path) -> bool:
-    """Is every byte of the manifest as it was sealed? Raises InputError if it cannot be read."""
-    path = manifest_path(run)
-    return read_bytes(path) == sealed_bytes(read_json(path, dict[str, Any]))
+    """Is every byte of the manifest as it was written and sealed? Raises InputError if it cannot be read."""
+    return read_bytes(manifest_path(run)) == manifest_file(load_manifest(run))

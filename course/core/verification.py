@@ -27,11 +27,10 @@ from course.core.scoring import score_one, scorer_identity, summarise
 from course.core.seal import check_seal
 from course.core.selection import EXPERIMENT, Rule, Selection, select, students_rule
 
-ABOUT_ITSELF = {  # of the manifest: no original tells them
-    "note": "the note",
-    "change": "the declared change and its parent",
-    "circumstances": "circumstances (time, machine, versions, command, commit, looks at a holdout)",
-}
+ABOUT_ITSELF = (  # of the manifest: no original tells them
+    "the note, and the declared change with its parent, or that there are none",
+    "circumstances (time, machine, versions, command, commit, looks at a holdout)",
+)
 OF_THE_SCORER = ("reward", "details")  # of a result
 RULE_CHANGED = "pick_best is not the one that made this run, so its choice was not repeated"
 
@@ -66,7 +65,7 @@ def verify(run: Path, dataset: Path | None = None, completions: Path | None = No
         return found
     if not (run / RESULTS).is_file() or not (run / SUMMARY).is_file():
         return found
-    found.claimed.extend(words for name, words in ABOUT_ITSELF.items() if getattr(manifest, name) is not None)
+    found.claimed.extend(ABOUT_ITSELF)
     try:
         same_scorer = manifest.scorer == scorer_identity()
         if not same_scorer:
@@ -274,7 +273,7 @@ def unlike_the_originals(
     looks = manifest.circumstances.earlier_looks_at_this_holdout
     if (again.split == "holdout") != (looks is not None):
         yield f"{MANIFEST}: earlier looks at a holdout: {looks}, where the split is {again.split}"
-    picture = {f"{manifest.experiment}.png"} & manifest.files.keys() if again.files else set()
+    picture = {f"{manifest.experiment}.png"} if again.files else set()
     found.claimed.extend(picture)
     known = {RESULTS, SUMMARY, *again.files, *picture}
     for name in sorted(manifest.files.keys() ^ known):
