@@ -57,7 +57,7 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
     out = console()
     verdict = comparison.verdict
     if comparison.reasons:
-        out.print("NOT A COMPARISON: these differ too, and the difference below can be attributed to none of them.")
+        out.print("NOT A COMPARISON. These differ, and the numbers below can be attributed to none of them:")
         rows = table("what differs", "what that makes of the change")
         for reason in comparison.reasons:
             rows.add_row(*reason)

@@ -63,7 +63,7 @@ class Comparison:
         """The verdict in one plain sentence."""
         verdict = self.verdict
         if self.reasons:
-            return "none. What differs between the two runs can be attributed to none of the things named above."
+            return "none: the difference of the rates can be attributed to none of the things named above."
         points, p = f"{100 * abs(verdict.difference):.1f} points", f"p {p_value(verdict.p, '= ')}"
         if verdict.p >= stats.SIGNIFICANT:
             return f"no difference that luck does not explain ({points}, {p})."
