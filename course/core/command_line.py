@@ -14,6 +14,7 @@ import math
 import os
 import signal
 import sys
+import threading
 from argparse import SUPPRESS
 from collections.abc import Callable, Container, Iterator
 from dataclasses import MISSING, dataclass
@@ -196,6 +197,14 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         caught.append(signal.Signals(number))
         raise KeyboardInterrupt
 
+    def again(swallowed: Any) -> None:
+        """A destructor or a weak reference's callback swallows what is raised in it: the signal is sent once more."""
+        if isinstance(swallowed.exc_value, KeyboardInterrupt):
+            threading.Timer(0.01, signal.raise_signal, [caught[-1]]).start()
+        else:
+            sys.__unraisablehook__(swallowed)
+
+    sys.unraisablehook, before = again, sys.unraisablehook
     try:
         for number in stopping:
             signal.signal(number, stop)
@@ -208,6 +217,7 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         code = 128 + caught[-1]
         for number in stopping:
             signal.signal(number, signal.SIG_DFL)
+    sys.unraisablehook = before
     sys.exit(code)
 
 

@@ -149,6 +149,31 @@ def test_a_signal_at_any_line_of_a_writer_leaves_nothing(
     assert moment > 80
 
 
+STRUCK_IN_A_DESTRUCTOR = """
+import os, signal, time, weakref
+from course.core.command_line import run_command
+
+class Struck:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            pass
+
+def main():
+    Struck()
+    time.sleep(20)
+
+run_command(main)
+"""
+
+
+def test_a_signal_in_a_destructor_is_not_lost(tmp_path: Path) -> None:
+    """Python swallows what is raised there, and prints it."""
+    done = subprocess.run([sys.executable, "-c", STRUCK_IN_A_DESTRUCTOR], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == "stopped by SIGTERM: nothing is left half-written\n"
+
+
 # Leftovers of what was killed.
 
 
