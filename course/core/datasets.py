@@ -174,7 +174,7 @@ class Sampling(msgspec.Struct, forbid_unknown_fields=True):
     temperature: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)]
     max_new_tokens: Annotated[int, msgspec.Meta(ge=1)]
-    samples_per_prompt: Annotated[int, msgspec.Meta(ge=1)]
+    samples_per_prompt: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
     seed: int
 
 

@@ -142,6 +142,14 @@ def is_run(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def outside_of_runs(place: Path) -> Path:
+    """A place to write at. Raises InputError if it lies in a run."""
+    for above in (place.resolve(), *place.resolve().parents):
+        if is_run(above):
+            raise InputError(place, f"{above.name} is a run, which is sealed: write outside of it")
+    return place
+
+
 def load_manifest(run: Path) -> Manifest:
     """The manifest of a run. Raises InputError if this is no run, or if its manifest is not one."""
     manifest: Manifest = read_json(manifest_path(run), Manifest)

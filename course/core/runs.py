@@ -189,7 +189,7 @@ def damage(run: Path) -> list[str]:
     damages = [] if has_whole_seal(run) else [f"{MANIFEST}: changed since the run was sealed"]
     for name, expected in manifest.files.items():
         path = run / name
-        if path.is_symlink() or not path.is_file() or ".." in Path(name).parts or Path(name).is_absolute():
+        if os.path.islink(path) or not os.path.isfile(path) or ".." in Path(name).parts or Path(name).is_absolute():
             damages.append(f"{name}: missing")
         elif sha256_file(path) != expected:
             damages.append(f"{name}: changed since the run was sealed")
