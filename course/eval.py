@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from course.core.command_line import DONE, option, parse, run_command
+from course.core.datasets import MOST_SAMPLES
 from course.core.display import console, percent, progress, table
 from course.core.experiment import RunOptions, SavedRun, save_experiment
 from course.core.golden import GoldenReport, golden_gate
@@ -29,7 +30,7 @@ class Settings(RunOptions):
     dataset: Path = option(help="the examples (JSONL)")
     completions: Path = option(help="the completions (JSONL)")
     samples: int | None = option(
-        None, "answers asked for of each example; an absent one counts as failed", at_least=1, at_most=1_000_000
+        None, "answers asked for of each example; an absent one counts as failed", at_least=1, at_most=MOST_SAMPLES
     )
     golden_dir: Path = option(GOLDEN, argparse.SUPPRESS)
 

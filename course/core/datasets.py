@@ -20,9 +20,10 @@ from course.core.files import InputError, JsonLines, read_json, to_json
 
 SPLITS = ("train", "dev", "holdout")
 LARGEST = 10**18 - 1  # 18 digits, as in the spec
+MOST_SAMPLES = 1_000_000  # of one example
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-Sample = Annotated[int, msgspec.Meta(ge=0, lt=1_000_000)]
+Sample = Annotated[int, msgspec.Meta(ge=0, lt=MOST_SAMPLES)]
 
 
 class Example(TypedDict):
@@ -174,7 +175,7 @@ class Sampling(msgspec.Struct, forbid_unknown_fields=True):
     temperature: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)]
     max_new_tokens: Annotated[int, msgspec.Meta(ge=1)]
-    samples_per_prompt: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    samples_per_prompt: Annotated[int, msgspec.Meta(ge=1, le=MOST_SAMPLES)]
     seed: int
 
 

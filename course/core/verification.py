@@ -17,14 +17,14 @@ from typing import Any
 
 import msgspec
 
-from course.core.datasets import Example, sidecar_path
+from course.core.datasets import MOST_SAMPLES, Example, sidecar_path
 from course.core.files import InputError, lines_of, read_bytes, read_json, sha256, sha256_file, to_json, to_pretty_json
 from course.core.golden import check_golden
 from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, load_manifest
 from course.core.measurement import Measurement
 from course.core.paths import DATA
 from course.core.runs import Result, damage, load_results, result_line, result_of
-from course.core.scoring import score_one, scorer_identity, summarise
+from course.core.scoring import SCORERS, score_one, scorer_identity, summarise
 from course.core.seal import check_seal
 from course.core.selection import EXPERIMENT, Rule, Selection, select, students_rule
 
@@ -58,8 +58,7 @@ def verify(run: Path, dataset: Path | None = None, completions: Path | None = No
     """
     manifest = load_manifest(run)
     found = Verification(wrong=damage(run))
-    by_itself = manifest_by_itself(manifest, found)
-    found.wrong.extend(unlike(manifest, by_itself, "this checkout's core and cases"))
+    found.wrong.extend(unlike(manifest, manifest_by_itself(manifest, found), "this checkout's core and cases"))
     measured = manifest.experiment in (None, EXPERIMENT)
     needed = [SUMMARY, *([RESULTS] if measured else [])]
     found.wrong.extend(f"{name}: missing" for name in needed if name not in manifest.files)
@@ -82,9 +81,8 @@ def verify(run: Path, dataset: Path | None = None, completions: Path | None = No
             found.wrong.extend(unlike_the_originals(run, manifest, originals, same_scorer, found))
     except InputError as error:
         found.wrong.append(str(error))
-    except Exception as error:  # a core that is being edited may raise anything, and accuses no run; the run's own does
-        accused = "core" in by_itself and not isinstance(error, OSError | MemoryError)
-        (found.wrong if accused else found.unchecked).append(f"today's core raises {error!r}")
+    except Exception as error:  # a scorer that is being edited may raise anything, and accuses no run
+        found.unchecked.append(f"today's core raises {error!r}")
     return found
 
 
@@ -216,7 +214,10 @@ def made_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], foun
     known = manifest.policy is not None or manifest.sampling is not None
     paths = originals["dataset"], originals["completions"]
     selects = manifest.experiment == EXPERIMENT
-    measured = Measurement(*paths, None if selects else manifest.settings.get("samples"), with_sidecar=known)
+    samples = None if selects else manifest.settings.get("samples")
+    if samples is not None and (type(samples) is not int or not 1 <= samples <= MOST_SAMPLES):
+        raise InputError(run / MANIFEST, f"settings: nobody can ask for {spelt(samples)} samples")
+    measured = Measurement(*paths, samples, with_sidecar=known)
     if not known and sidecar_path(originals["completions"]).exists():
         found.unchecked.append("a sidecar lies beside the completions, of which this run knows nothing")
     common: dict[str, Any] = {"data": {}, "looked_at": []}
@@ -240,7 +241,7 @@ def made_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], foun
 def select_again(run: Path, manifest: Manifest, measured: Measurement, found: Verification) -> Selection:
     """Loop B again: the choice repeated by the same rule; where that has changed since, the choice as it stands."""
     how, seed = manifest.selection, manifest.settings.get("seed")
-    if how is None or not isinstance(seed, int):
+    if how is None or how.select_with not in SCORERS or not isinstance(seed, int):
         raise InputError(run / MANIFEST, "it does not say by what it was selected, and with which seed")
     rule: Rule | None = None
     with contextlib.suppress(Exception, SystemExit):  # whatever the student's file does when it is loaded

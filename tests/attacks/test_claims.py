@@ -161,7 +161,7 @@ def test_a_rate_without_results_is_not_listed(evaluate: Evaluate, command: Comma
     run = evaluate()
     disguised(run)
     assert command("course.verify_run", "--run", run).code == 0, "its hashes are all that there is"
-    assert "99" not in command("course.inspect_run", "--runs-dir", run.parent).out
+    assert "99/100" not in command("course.inspect_run", "--runs-dir", run.parent).out
 
 
 def test_a_copy_with_another_sidecar_is_told_from_the_shipped_one(
