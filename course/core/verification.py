@@ -9,6 +9,7 @@ Whoever forges the originals too, or replaces the interpreter, is not found.
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -137,7 +138,7 @@ def originals_of(manifest: Manifest, given: Mapping[str, Path | None], found: Ve
     for kind, path in given.items():
         record, recorded = getattr(manifest, kind), getattr(manifest.circumstances, f"{kind}_path") or ""
         shipped = [DATA / folder / PureWindowsPath(recorded).name for folder in ("datasets", "rollouts")]
-        places = [place for place in ([path] if path else [Path(recorded), *shipped]) if place.is_file()]
+        places = [place for place in ([path] if path else [Path(recorded), *shipped]) if os.path.isfile(place)]
         same = [place for place in places if place.name == record.name and sha256_file(place) == record.sha256]
         why = "has changed since" if places else "is not found from here"
         originals[kind] = same[0] if same else f"the {kind} file {path or recorded} {why}"

@@ -99,6 +99,31 @@ def test_settings_that_stop_the_check_do_not_save_a_forged_reward(
 
 
 @pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("x" * 5000, id="a name that no system takes"),
+        pytest.param("\0", id="no name at all"),
+        pytest.param("/dev/zero", id="a device that never ends"),
+        pytest.param("", id="nowhere"),
+        pytest.param("elsewhere\\data\\frozen_rollouts_dev.jsonl", id="another system's path"),
+    ],
+)
+def test_a_forged_place_does_not_hide_the_shipped_originals(place: str, evaluate: Evaluate, command: Command) -> None:
+    """Where the originals were found is only claimed; a place that cannot be asked must not end the check."""
+    run = evaluate(data=DEV, said=ROLLOUTS)
+    forge = rows(lambda row: row.update(reward=1.0, finish_reason="stop"), 1)
+    forge(run)
+    said = json.loads((run / "manifest.json").read_text())["circumstances"]
+    reseal(run, circumstances={**said, "completions_path": place})
+    done = command("course.verify_run", "--run", run)
+    assert done.code == 1
+    assert "today's core raises" not in done.out
+    assert "TAMPERED" in done.out
+    if "frozen" in place:
+        assert "the finish_reason is not that of the originals" in done.out
+
+
+@pytest.mark.parametrize(
     "how",
     [
         pytest.param({"select_with": "mercy"}, id="an unknown rubric"),
@@ -246,6 +271,16 @@ def test_a_selection_among_other_samples_is_two_changes(command: Command, tmp_pa
     assert "two knobs at once" in other.out
 
 
+def test_a_policy_without_a_hash_is_refused(command: Command, tmp_path: Path) -> None:
+    """Two of them would pass for one."""
+    said = Path(shutil.copy(ROLLOUTS, tmp_path))
+    shipped = json.loads(ROLLOUTS.with_suffix(".meta.json").read_text())
+    said.with_suffix(".meta.json").write_text(json.dumps({**shipped, "policy_sha256": ""}))
+    done = command("course.eval", "--dataset", DEV, "--completions", said, "--runs-dir", tmp_path / "runs")
+    assert done.code == 2
+    assert "policy_sha256" in done.err
+
+
 def test_a_policy_learned_from_itself_has_not_learned(measured: Measured, command: Command) -> None:
     a = hashlib.sha256(b"a").hexdigest()
     before, after = measured("one", 3), measured("two", 25, learned_from=a, tokenizer_sha256="u" * 64)
@@ -309,6 +344,14 @@ def test_no_run_is_written_into_a_run(inside: str, evaluate: Evaluate, command: 
     assert done.code == 2
     assert "is a run, which is sealed" in done.err
     assert command("course.verify_run", "--run", run).code == 0
+
+
+def test_no_samples_are_written_into_a_run(evaluate: Evaluate, command: Command) -> None:
+    pytest.importorskip("torch")
+    run = evaluate()
+    done = command("course.policy.sample", "--dataset", DEV, "--out", run / "mine.jsonl")
+    assert done.code == 2
+    assert "is a run, which is sealed" in done.err
 
 
 def test_no_picture_is_written_into_a_run(evaluate: Evaluate, command: Command, tmp_path: Path) -> None:
