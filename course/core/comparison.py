@@ -181,6 +181,8 @@ def reasons_against(before: Manifest, after: Manifest, declared: bool) -> list[R
     reasons = list(differences(room_of(before), room_of(after)).values())
     if (before.sampling is None) != (after.sampling is None):
         reasons.append(("sampling: known of one run, unknown of the other", "a change that cannot be named"))
+    elif "samples per prompt" in knobs and same_completions(before, after):
+        reasons.append((knobs["samples per prompt"][0], "impossible: the same completions were asked for once"))
     elif len(knobs) > 1:
         reasons.extend((what, "two knobs at once") for what, _ in knobs.values())
     if reasons or not knobs or declared:

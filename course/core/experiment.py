@@ -24,19 +24,9 @@ from course.core.datasets import Dataset
 from course.core.display import console, typed
 from course.core.files import InputError, to_pretty_json, write_whole
 from course.core.golden import GoldenReport, golden_gate
-from course.core.manifest import (
-    FORMAT,
-    SUMMARY,
-    Change,
-    Circumstances,
-    Loop,
-    Manifest,
-    PolicyRecord,
-    load_manifest,
-    outside_of_runs,
-)
+from course.core.manifest import FORMAT, SUMMARY, Change, Circumstances, Loop, Manifest, PolicyRecord, load_manifest
 from course.core.paths import ROOT, RUNS
-from course.core.runs import RunWriter, damage, earlier_looks
+from course.core.runs import RunWriter, damage, earlier_looks, outside_of_runs
 from course.core.scoring import scorer_identity
 from course.core.seal import check_seal
 

@@ -145,6 +145,15 @@ def numbered(runs_dir: Path) -> list[tuple[int, Path]]:
     return [(int(match[1]), path) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
 
 
+def outside_of_runs(place: Path) -> Path:
+    """A place to write at. Raises InputError if it lies in a run."""
+    real = Path(os.path.realpath(place))  # which, unlike `resolve`, bears a loop of links
+    for above in (real, *real.parents):
+        if is_run(above):
+            raise InputError(place, f"{above.name} is a run, which is sealed: write outside of it")
+    return place
+
+
 def read_results(run: Path) -> Iterator[Result | InputError]:
     """Every line of a run's results, one at a time: the result, or what is wrong with the line.
 

@@ -19,9 +19,9 @@ from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import Completion, Dataset, Sampling, Sidecar, load_dataset, sidecar_path
 from course.core.display import console, progress
 from course.core.files import InputError, sha256, sha256_file, to_json_lines, to_pretty_json, write_whole
-from course.core.manifest import is_run, load_manifest, outside_of_runs
+from course.core.manifest import is_run, load_manifest
 from course.core.paths import PI0
-from course.core.runs import damage
+from course.core.runs import damage, outside_of_runs
 from course.policy.core.sampling import MAX_NEW_TOKENS, checkpoint_sha256, load_checkpoint, sample_completions
 
 

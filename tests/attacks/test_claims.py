@@ -247,6 +247,13 @@ def test_another_models_answers_are_not_called_asked_more_often(command: Command
     assert done.code == 1
 
 
+def test_one_file_counted_against_two_numbers_is_no_comparison(evaluate: Evaluate, command: Command) -> None:
+    """The rate moves with the denominator alone, and nothing was measured anew."""
+    done = command("course.compare", evaluate("--samples", 4), evaluate(), "--change", "asked once")
+    assert done.code == 1
+    assert "points" not in done.out
+
+
 def test_a_selection_among_other_samples_is_two_changes(command: Command, tmp_path: Path) -> None:
     """The pack drawn again, where only the seed is another: the choice and the draw have both changed."""
     few = {f"dev-{number:04d}" for number in range(1, 31)}
