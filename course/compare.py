@@ -91,7 +91,7 @@ def main() -> int:
     if isinstance(outcome, NotComparable):
         print_refusal(outcome, runs)
         return FOUND
-    if settings.change is not None:
+    if settings.change is not None and not outcome.reasons:
         declare_afterwards(runs[1].resolve().parent, load_manifest(runs[0]), load_manifest(runs[1]), settings.change)
     print_comparison(outcome, runs)
     return FOUND if outcome.reasons else DONE

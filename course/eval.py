@@ -29,9 +29,7 @@ from course.core.scoring import REASONS, describe_sampling, lost_answers
 class Settings(RunOptions):
     dataset: Path = option(help="the examples (JSONL)")
     completions: Path = option(help="the completions (JSONL)")
-    samples: int | None = option(
-        None, "answers asked for of each example; an absent one counts as failed", at_least=1, at_most=MOST_SAMPLES
-    )
+    samples: int | None = option(None, "asked for of each example; absent ones fail", at_least=1, at_most=MOST_SAMPLES)
     golden_dir: Path = option(GOLDEN, argparse.SUPPRESS)
 
 

@@ -150,7 +150,9 @@ def cells_of(manifest: Manifest, rate: Rate) -> list[str]:
         how = f"{manifest.policy.name} T={sampling.temperature:g} top_p={sampling.top_p:g}"
         how += f" n={sampling.samples_per_prompt} seed={sampling.seed}"
     seal = "" if manifest.core.sealed else " (seal broken)"
-    passed = "none" if rate.pass_rate is None else f"{rate.passes}/{rate.scored} = {percent(rate.pass_rate)}"
+    passed = "none"
+    if manifest.has_results and rate.pass_rate is not None:
+        passed = f"{rate.passes}/{rate.scored} = {percent(rate.pass_rate)}"
     return [
         manifest.loop,
         str(manifest.dataset.name if manifest.dataset else manifest.experiment),

@@ -20,10 +20,10 @@ from course.core.comparison import Comparison, NotComparable, compare_runs
 from course.core.display import console, p_value, percent
 from course.core.experiment import looks_line
 from course.core.files import InputError, write_whole
-from course.core.manifest import is_run
 from course.core.report.page import Table, flat, pictures_of, render, short_cell, tables_of
 from course.core.report.rows import MEANINGS, PASSED, Pair, Place, choose, first_of, pairs_at, rows_of
 from course.core.report.run_view import RunView, facts_of, side_by_side, view_run
+from course.core.runs import outside_of_runs
 from course.core.scoring import lost_answers
 
 LISTED = 50  # findings of a verification that are listed
@@ -177,11 +177,7 @@ def place_for(out: Path | None, runs: Sequence[Path]) -> Path:
     name = "_".join(["report", *(run.resolve().name for run in runs)]) + ".html"
     last = runs[-1]
     folder = last.parent if last.name not in ("", "..") else last.resolve().parent
-    place = folder / name if out is None else out
-    for above in place.resolve().parents:
-        if is_run(above):
-            raise InputError(place, f"{above.name} is a run, which is sealed: write the page outside of it")
-    return place
+    return outside_of_runs(folder / name if out is None else out)
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ SELECTION = "Loop B, selection: the same policy, another choice among its sample
 SAMPLED_AGAIN = "Loop A, measurement: the same policy sampled again"
 MEASURED_TWICE = "Loop A, measurement: the same completions measured twice"
 LEARNED = "Loop C, learning: a policy that was learned from the first one, asked in the same way"
+UNKNOWN = "unknown: no sidecar says how the completions were made, so the declaration is all there is"
 ANOTHER_POLICY = "another policy: what changed between the two is not known here"
 SELECTING = (("the rule pick_best", "rule"), ("samples to choose from", "n"), ("the selecting rubric", "select_with"))
 
@@ -103,8 +104,8 @@ def compare_runs(
         reasons.append((f"examples: {len(unpaired)} are in one run only, {unpaired[0]!r} first", ENVIRONMENT))
     if unpaired or (reasons and not anyway):
         return NotComparable(reasons)
-    knob = knob_of(before, after)
-    if knob == MEASURED_TWICE and counts[0] != counts[1] and not reasons:
+    knob = "none can be named" if reasons else knob_of(before, after)
+    if knob == MEASURED_TWICE and counts[0] != counts[1]:
         return NotComparable([("the rewards: the same completions by the same scorer", "impossible: one is forged")])
     caveats = [f"{run.name}: {why}" for run, found in zip(runs, checked, strict=True) for why in found.unchecked]
     return Comparison(stats.paired(*counts), knob, declared, caveats, reasons)
@@ -161,9 +162,17 @@ def differences(before: list[Condition], after: list[Condition]) -> dict[str, Re
 
 
 def knobs_turned(before: Manifest, after: Manifest) -> dict[str, Reason]:
-    """The knobs that stand differently in two runs, by name."""
+    """The knobs that stand differently in two runs, by name.
+
+    Other completions are one themselves where no sidecar says how they were made, and where something else was to
+    be chosen among the same ones.
+    """
     both_select = before.selection is not None and after.selection is not None
-    return differences(knobs_of(before, both_select), knobs_of(after, both_select))
+    knobs = differences(knobs_of(before, both_select), knobs_of(after, both_select))
+    unknown = before.sampling is None and after.sampling is None
+    if not same_completions(before, after) and (unknown or before.selection != after.selection):
+        knobs["the completions"] = "the completions: other ones, by their hash", UNKNOWN
+    return knobs
 
 
 def reasons_against(before: Manifest, after: Manifest, declared: bool) -> list[Reason]:
@@ -172,15 +181,15 @@ def reasons_against(before: Manifest, after: Manifest, declared: bool) -> list[R
     reasons = list(differences(room_of(before), room_of(after)).values())
     if (before.sampling is None) != (after.sampling is None):
         reasons.append(("sampling: known of one run, unknown of the other", "a change that cannot be named"))
+    elif "samples per prompt" in knobs and same_completions(before, after):
+        reasons.append((knobs["samples per prompt"][0], "impossible: the same completions were asked for once"))
     elif len(knobs) > 1:
         reasons.extend((what, "two knobs at once") for what, _ in knobs.values())
-    # Without a sidecar only the declaration says what was changed, so other completions count as a change.
-    changed = bool(knobs) or (before.sampling is None and not same_completions(before, after))
-    if reasons or not changed or declared:
+    if reasons or not knobs or declared:
         return reasons
     if declares(before, after):
         return [("the order: the first run declares a change since the second", "swap the two runs")]
-    return [(f"{next(iter(knobs), 'the completions')} changed, and nobody declared it", UNDECLARED)]
+    return [(f"{next(iter(knobs))} changed, and nobody declared it", UNDECLARED)]
 
 
 def declares(after: Manifest, before: Manifest) -> bool:
@@ -211,11 +220,7 @@ def knob_of(before: Manifest, after: Manifest) -> str:
     """
     for name, (_, meaning) in knobs_turned(before, after).items():
         old, new = before.policy, after.policy
-        if name == "policy" and old and new and new.start is not None and new.start == old.sha256:
+        if name == "policy" and old and new and new.start is not None and new.start == old.sha256 != new.sha256:
             return LEARNED
         return meaning
-    if same_completions(before, after):
-        return MEASURED_TWICE
-    if before.sampling is None:
-        return "unknown: no sidecar says how the completions were made, so the declaration is all there is"
-    return SAMPLED_AGAIN
+    return MEASURED_TWICE if same_completions(before, after) else SAMPLED_AGAIN

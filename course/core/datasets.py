@@ -183,7 +183,7 @@ class Sidecar(msgspec.Struct, forbid_unknown_fields=True):
     """`<name>.meta.json`: where a completions file comes from."""
 
     policy: str  # a name for people
-    policy_sha256: str  # of the checkpoint: what was sampled, whatever it is called
+    policy_sha256: NonEmpty  # of the checkpoint: what was sampled, whatever it is called
     tokenizer_sha256: str
     sampling: Sampling
     prompts_sha256: str

@@ -38,12 +38,14 @@ def declarations(folder: Path) -> list[Declaration]:
 
 
 def declare_afterwards(folder: Path, before: Manifest, after: Manifest, change: str) -> None:
-    """Add a declaration. Raises InputError."""
+    """Add a declaration to those that are there, if they can be read. Raises InputError."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     path, row = folder / NAME, Declaration(now, before.seal, after.seal, change)
+    there = bool(declarations(folder))
     try:
         with path.open("ab") as file:  # a single write, so that two at once are two lines
-            file.write(to_json_lines([row]))
+            # A line that an editor left without an end is ended; a blank line says nothing.
+            file.write(b"\n" * (there and not path.read_bytes().endswith(b"\n")) + to_json_lines([row]))
         durable.sync(path)
     except OSError as error:
         raise InputError(path, f"cannot write: {reason_of(error)}") from None

@@ -26,7 +26,7 @@ from course.core.files import InputError, to_pretty_json, write_whole
 from course.core.golden import GoldenReport, golden_gate
 from course.core.manifest import FORMAT, SUMMARY, Change, Circumstances, Loop, Manifest, PolicyRecord, load_manifest
 from course.core.paths import ROOT, RUNS
-from course.core.runs import RunWriter, damage, earlier_looks
+from course.core.runs import RunWriter, damage, earlier_looks, outside_of_runs
 from course.core.scoring import scorer_identity
 from course.core.seal import check_seal
 
@@ -41,7 +41,8 @@ class RunOptions:
     note: str | None = option(None, "a free remark for the manifest")
 
     def check(self) -> None:
-        """Refuse a declaration that says nothing, before anything is measured. Raises InputError."""
+        """Refuse now a declaration that says nothing, and a place inside a run. Raises InputError."""
+        outside_of_runs(self.runs_dir)
         declare(self.change, self.parent)
 
 
@@ -55,6 +56,7 @@ class PictureOptions(RunOptions):
         """Refuse now what could not be written after minutes of measuring. Raises InputError."""
         super().check()
         if self.plot is not None:
+            outside_of_runs(self.plot)
             folder = next(path for path in self.plot.absolute().parents if path.exists())
             if self.plot.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
                 raise InputError("--plot", f"no file can be written at {self.plot}")

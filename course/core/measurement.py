@@ -56,8 +56,8 @@ class Measurement:
                 if (row.id, text) not in known:
                     known[row.id, text] = score_one(example, row.sample, text)
                 result = known[row.id, text]
-            if result.sample != row.sample or row.error or row.finish_reason or row.metadata:
-                said = {"error": row.error, "finish_reason": row.finish_reason, "metadata": row.metadata}
+            said = {"error": row.error, "finish_reason": row.finish_reason, "metadata": row.metadata}
+            if result.sample != row.sample or any(value not in (None, {}) for value in said.values()):
                 result = msgspec.structs.replace(result, sample=row.sample, **said)
             self.tally.add(result.id, result.reward, result.code, result.finish_reason)
             yield result

@@ -145,6 +145,15 @@ def numbered(runs_dir: Path) -> list[tuple[int, Path]]:
     return [(int(match[1]), path) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
 
 
+def outside_of_runs(place: Path) -> Path:
+    """A place to write at. Raises InputError if it lies in a run."""
+    real = Path(os.path.realpath(place))  # which, unlike `resolve`, bears a loop of links
+    for above in (real, *real.parents):
+        if is_run(above):
+            raise InputError(place, f"{above.name} is a run, which is sealed: write outside of it")
+    return place
+
+
 def read_results(run: Path) -> Iterator[Result | InputError]:
     """Every line of a run's results, one at a time: the result, or what is wrong with the line.
 
@@ -189,7 +198,7 @@ def damage(run: Path) -> list[str]:
     damages = [] if has_whole_seal(run) else [f"{MANIFEST}: changed since the run was sealed"]
     for name, expected in manifest.files.items():
         path = run / name
-        if path.is_symlink() or not path.is_file() or ".." in Path(name).parts or Path(name).is_absolute():
+        if os.path.islink(path) or not os.path.isfile(path) or ".." in Path(name).parts or Path(name).is_absolute():
             damages.append(f"{name}: missing")
         elif sha256_file(path) != expected:
             damages.append(f"{name}: changed since the run was sealed")

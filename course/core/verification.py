@@ -7,7 +7,9 @@ its summary, its other files and its manifest must come out the same. What no or
 Whoever forges the originals too, or replaces the interpreter, is not found.
 """
 
+import contextlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -16,14 +18,14 @@ from typing import Any
 
 import msgspec
 
-from course.core.datasets import Example, sidecar_path
+from course.core.datasets import MOST_SAMPLES, Example, sidecar_path
 from course.core.files import InputError, lines_of, read_bytes, read_json, sha256, sha256_file, to_pretty_json
 from course.core.golden import check_golden
 from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, load_manifest
 from course.core.measurement import Measurement
 from course.core.paths import DATA
 from course.core.runs import Result, damage, load_results, result_line, result_of
-from course.core.scoring import score_one, scorer_identity, summarise
+from course.core.scoring import SCORERS, score_one, scorer_identity, summarise
 from course.core.seal import check_seal
 from course.core.selection import EXPERIMENT, Rule, Selection, select, students_rule
 
@@ -70,7 +72,7 @@ def verify(run: Path, dataset: Path | None = None, completions: Path | None = No
         same_scorer = manifest.scorer == scorer_identity()
         if not same_scorer:
             found.unchecked.append("the scorer is not the one that made this run, so nothing was scored again")
-        originals = originals_of(manifest, {"dataset": dataset, "completions": completions})
+        originals = originals_of(manifest, {"dataset": dataset, "completions": completions}, found)
         lost = [why for why in originals.values() if isinstance(why, str)]
         if lost:
             found.unchecked.extend(f"{why}, so the results were not held against it" for why in lost)
@@ -131,19 +133,23 @@ def spelt(value: Any) -> str:
     return str(msgspec.to_builtins(value))[:300]
 
 
-def originals_of(manifest: Manifest, given: Mapping[str, Path | None]) -> dict[str, Path | str]:
-    """Where the original data set and completions lie; for each that cannot be had, why."""
+def originals_of(manifest: Manifest, given: Mapping[str, Path | None], found: Verification) -> dict[str, Path | str]:
+    """Where the original data set and completions lie; for each that cannot be had, why.
+
+    The same bytes may lie in two places with sidecars that differ. The first is believed, and the other not checked.
+    """
     originals: dict[str, Path | str] = {}
     for kind, path in given.items():
         record, recorded = getattr(manifest, kind), getattr(manifest.circumstances, f"{kind}_path") or ""
         shipped = [DATA / folder / PureWindowsPath(recorded).name for folder in ("datasets", "rollouts")]
-        places = [place for place in ([path] if path else [Path(recorded), *shipped]) if place.is_file()]
+        places = [place for place in ([path] if path else [Path(recorded), *shipped]) if os.path.isfile(place)]
+        same = [place for place in places if place.name == record.name and sha256_file(place) == record.sha256]
         why = "has changed since" if places else "is not found from here"
-        originals[kind] = f"the {kind} file {path or recorded} {why}"
-        for place in places:
-            if place.name == record.name and sha256_file(place) == record.sha256:
-                originals[kind] = place
-                break
+        originals[kind] = same[0] if same else f"the {kind} file {path or recorded} {why}"
+        if len({read_bytes(sidecar_path(place)) for place in same if sidecar_path(place).is_file()}) > 1:
+            found.unchecked.append(
+                f"the sidecars of {' and '.join(map(str, same))} differ; only the first was believed"
+            )
     return originals
 
 
@@ -212,11 +218,15 @@ def made_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], foun
     """A run of Loop A or B, made again from its originals. Raises InputError."""
     known = manifest.policy is not None or manifest.sampling is not None
     paths = originals["dataset"], originals["completions"]
-    measured = Measurement(*paths, manifest.settings.get("samples"), with_sidecar=known)
+    selects = manifest.experiment == EXPERIMENT
+    samples = None if selects else manifest.settings.get("samples")
+    if samples is not None and (type(samples) is not int or not 1 <= samples <= MOST_SAMPLES):
+        raise InputError(run / MANIFEST, f"settings: nobody can ask for {spelt(samples)} samples")
+    measured = Measurement(*paths, samples, with_sidecar=known)
     if not known and sidecar_path(originals["completions"]).exists():
         found.unchecked.append("a sidecar lies beside the completions, of which this run knows nothing")
     common: dict[str, Any] = {"data": {}, "looked_at": []}
-    if manifest.experiment == EXPERIMENT:
+    if selects:
         made = select_again(run, manifest, measured, found)
         common |= {"experiment": EXPERIMENT, "loop": "B", "knob": "selection"}
         found.claimed.append("the seed of the random control, beyond the control's mean")
@@ -236,18 +246,15 @@ def made_again(run: Path, manifest: Manifest, originals: Mapping[str, Any], foun
 def select_again(run: Path, manifest: Manifest, measured: Measurement, found: Verification) -> Selection:
     """Loop B again: the choice repeated by the same rule; where that has changed since, the choice as it stands."""
     how, seed = manifest.selection, manifest.settings.get("seed")
-    if how is None or not isinstance(seed, int):
+    if how is None or how.select_with not in SCORERS or not isinstance(seed, int):
         raise InputError(run / MANIFEST, "it does not say by what it was selected, and with which seed")
-    stored = {result.id: result.sample for result in load_results(run)}
-    rule: Rule = lambda key, samples: next(s for s in samples if s.sample == stored.get(key))  # noqa: E731
-    try:
-        students, region = students_rule()
-    except Exception as error:  # whatever the student's file raises when it is loaded
-        students, region = rule, repr(error)
-    if region == how.rule:
-        rule = students
-    else:
+    rule: Rule | None = None
+    with contextlib.suppress(Exception, SystemExit):  # whatever the student's file does when it is loaded
+        rule = students_rule(how.rule)
+    if rule is None:
         found.unchecked.append(RULE_CHANGED)
+        stored = {result.id: result.sample for result in load_results(run)}
+        rule = lambda key, samples: next(s for s in samples if s.sample == stored.get(key))  # noqa: E731
     return select(measured, rule, how, seed)
 
 
@@ -260,7 +267,7 @@ def unlike_the_originals(
     for numbered, new in zip_longest(lines_of(run / RESULTS), again.results):
         if numbered is None or new is None:
             yield f"{RESULTS}: it holds {'more' if new is None else 'fewer'} rows than the originals give"
-            return  # an invented number of samples would give rows without end
+            return  # how many more would come, a forged manifest may say
         number, line = numbered
         if same_scorer and line == result_line(new):
             continue  # the same bytes need not be read

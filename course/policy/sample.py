@@ -22,7 +22,7 @@ from course.core.display import console, progress
 from course.core.files import InputError, sha256, sha256_file, to_json_lines, to_pretty_json, write_whole
 from course.core.manifest import is_run, load_manifest
 from course.core.paths import PI0
-from course.core.runs import damage
+from course.core.runs import damage, outside_of_runs
 from course.policy.core.sampling import MAX_NEW_TOKENS, checkpoint_sha256, load_checkpoint, sample_completions
 
 
@@ -39,6 +39,7 @@ class Settings:
     def check(self) -> None:
         if not self.out.name or self.out.is_dir():
             raise InputError("--out", f"a file to write, not the folder {self.out}")
+        outside_of_runs(self.out)
         if self.out.resolve() == self.dataset.resolve():
             raise InputError("--out", "this is the data set itself, which would be lost")
 
