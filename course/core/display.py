@@ -25,8 +25,6 @@ SMALLEST_P = 1e-300  # below it a p-value has no digits
 STAND_INS = "·→↵\u115f\u1160\u2800\u3164\uffa0"  # what stands for the unseen, and letters that show nothing
 SIGNS = {"\n": "↵", "\t": "→", " ": " "}
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
-
-
 MIDDLE = re.compile(r"(?<=[^\n])\n+(?=[^\n])")  # newlines with text before and after
 
 

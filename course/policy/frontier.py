@@ -20,7 +20,7 @@ import numpy as np
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, notice, percent, table, visible
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import InputError, to_json_lines
+from course.core.files import InputError
 from course.core.scoring import STRICT
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
 from course.policy.core.learning import Settings
@@ -133,7 +133,7 @@ def main() -> int:
         saved = experiment.save(
             {**asdict(settings), "betas": options.betas},
             {"rubric": settings.rubric, "leashes": findings.leashes},
-            {"frontier.jsonl": to_json_lines(findings.leashes)},
+            {"frontier.jsonl": findings.leashes},
             draw(findings),
         )
     print_report(findings)

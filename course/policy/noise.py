@@ -16,7 +16,7 @@ from typing import Any
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, LINES, new_figure, png
-from course.core.files import InputError, to_json_lines
+from course.core.files import InputError
 from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
 from course.policy.core.learning import Settings, State
 from course.policy.reinforce import train_step
@@ -100,9 +100,8 @@ def print_report(findings: Findings) -> None:
     for row in summaries:
         by_seed = ", ".join(percent(rate) for rate in row["strict_by_seed"])
         crossing = ", ".join("never" if step is None else str(step) for step in row["crossing"])
-        rows.add_row(
-            percent(row["reward_flip_rate"]), f"{row['signal']:.1f}", percent(row["strict"]), by_seed, crossing
-        )
+        flipped, strict = percent(row["reward_flip_rate"]), percent(row["strict"])
+        rows.add_row(flipped, f"{row['signal']:.1f}", strict, by_seed, crossing)
     out.print()
     out.print(rows)
     least, most = (pick(summaries, key=lambda row: row["reward_flip_rate"]) for pick in (min, max))
@@ -125,7 +124,7 @@ def main() -> int:
             {**asdict(settings), "shares": options.shares, "seeds": options.seeds},
             {"shares": findings.summaries},
             {
-                f"flipped_{share:g}_seed_{seed}.jsonl": to_json_lines(state.measured)
+                f"flipped_{share:g}_seed_{seed}.jsonl": state.measured
                 for share, states in findings.states.items()
                 for seed, state in zip(options.seeds, states, strict=True)
             },

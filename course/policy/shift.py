@@ -26,7 +26,6 @@ from torch import Tensor
 from course.core.command_line import DONE, parse, run_command
 from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines
 from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
 from course.policy.core.learning import ScoredCompletion, Settings, score_completions
 from course.policy.core.model import Policy
@@ -183,7 +182,7 @@ def main() -> int:
         saved = experiment.save(
             asdict(settings),
             {"frozen_codes": codes, "frozen_samples": FROZEN, "first": rows[0], "last": rows[-1]},
-            {"measurements.jsonl": to_json_lines(rows)},
+            {"measurements.jsonl": rows},
             draw(findings),
         )
     print_report(findings)

@@ -26,7 +26,6 @@ from course.core.command_line import DONE, parse, run_command
 from course.core.datasets import Dataset, Example
 from course.core.display import console, notice, p_value, percent, progress, table
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines
 from course.core.scoring import STRICT
 from course.core.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
 from course.policy import reinforce
@@ -257,7 +256,7 @@ def main() -> int:
         saved = experiment.save(
             asdict(settings),
             {"budget": budget, "kept": findings.right_samples, "ways": ways, "pairs": findings.pairs},
-            {"counts.jsonl": to_json_lines(counts), "measurements.jsonl": to_json_lines(learned.state.measured)},
+            {"counts.jsonl": counts, "measurements.jsonl": learned.state.measured},
             draw(findings),
             policies={"reinforce": learned.policy, "fine_tuned": findings.tuned},
             looks_at=experiment.holdout,

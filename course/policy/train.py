@@ -15,7 +15,6 @@ from typing import Any
 from course.core.command_line import DONE, parse, run_command
 from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines
 from course.core.scoring import STRICT
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
 from course.policy.core.learning import Learned, Settings, measure
@@ -98,10 +97,7 @@ def main() -> int:
         saved = experiment.save(
             asdict(settings),
             {"first": measured[0], "last": measured[-1], "holdout": findings.holdout},
-            {
-                "reinforce_log.jsonl": to_json_lines(learned.state.log),
-                "measurements.jsonl": to_json_lines(measured),
-            },
+            {"reinforce_log.jsonl": learned.state.log, "measurements.jsonl": measured},
             draw(findings),
             policies={"policy": learned.policy},
             looks_at=experiment.holdout,

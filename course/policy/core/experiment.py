@@ -2,7 +2,7 @@
 
 with open_experiment("shift", options, settings) as experiment:
     learned = experiment.learn(train_step, settings)
-    saved = experiment.save(asdict(settings), summary, files, picture)
+    saved = experiment.save(asdict(settings), summary, logs, picture)
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from course.core.command_line import FoundError, option
 from course.core.datasets import Dataset, load_dataset
 from course.core.display import progress
 from course.core.experiment import PictureOptions, SavedRun, save_experiment
-from course.core.files import InputError, sha256, sha256_file, to_json
+from course.core.files import InputError, sha256, sha256_file, to_json, to_json_lines
 from course.core.golden import GoldenReport, golden_gate
 from course.core.manifest import FileRecord, PolicyRecord
 from course.core.paths import DEV, HOLDOUT, PI0, TRAIN
@@ -120,12 +120,12 @@ class Experiment:
         self,
         settings: dict[str, Any],
         summary: dict[str, Any],
-        files: dict[str, bytes],
+        logs: Mapping[str, Sequence[Any]],
         picture: bytes,
         policies: Mapping[str, Policy] | None = None,
         looks_at: Dataset | None = None,
     ) -> SavedRun:
-        """Write the run, its policies as checkpoints; then the states of its learning are no longer needed."""
+        """Write the run, its logs as JSONL and its policies as checkpoints; the states of its learning may go then."""
         sets = (self.train, self.dev, self.holdout)
         saved = save_experiment(
             self.options,
@@ -138,7 +138,7 @@ class Experiment:
             golden=self.golden,
             seconds_of_learning=self.seconds or None,
             summary=summary,
-            files=files,
+            files={name: to_json_lines(rows) for name, rows in logs.items()},
             picture=picture,
             looks_at=looks_at,
             checkpoints={name: partial(self.write_checkpoint, policy) for name, policy in (policies or {}).items()},

@@ -1,8 +1,4 @@
-"""How a policy speaks: tokens drawn one after another, from random numbers that have a name.
-
-Every completion has a random stream of its own, derived from the seed, the example's id and the sample's number, so a
-completion does not depend on what else is sampled beside it, and the same seed gives the same bytes.
-"""
+"""How a policy speaks: tokens drawn one after another, from random numbers that have a name."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -132,7 +128,6 @@ def sample_completions(
     temperature: float,
     top_p: float,
     seed: int,
-    max_new_tokens: int = MAX_NEW_TOKENS,
     show: Callable[[float], object] = lambda done: None,
 ) -> list[str]:
     """One completion for each (id, prompt, sample), in their order."""
@@ -143,7 +138,7 @@ def sample_completions(
     texts = [""] * len(items)
     for first in range(0, len(order), BATCH):
         batch = order[first : first + BATCH]
-        numbers = np.stack([uniform_numbers(seed, items[i][0], items[i][2], max_new_tokens) for i in batch])
+        numbers = np.stack([uniform_numbers(seed, items[i][0], items[i][2], MAX_NEW_TOKENS) for i in batch])
         ids = generate(policy, Prompts.of([prompts[i] for i in batch]), torch.from_numpy(numbers), end_id, choose)
         for i, text in zip(batch, completion_texts(tokenizer, ids, end_id), strict=True):
             texts[i] = text
