@@ -5,9 +5,7 @@
     python -m course.kata --grade         grades what is answered, and says why
     python -m course.kata --number 2 …    the second, harder kata: public verifiers that disagree
 
-Four labels: the policy failed (`model`), the instrument is broken (`verifier`), prompt or spec leave it open
-(`ambiguous`), or the rule pays for what nobody wanted (`hack`). You can write the file by hand as well; an example is
-graded only when it has a label, a reason and a fix.
+You can write the file by hand as well; an example is graded only when it has a label, a reason and a fix.
 """
 
 import json

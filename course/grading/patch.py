@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from course.core.files import InputError
+from course.grading.exploits import paid
 from course.grading.process import Enough, converse
 from course.rubrics import RUBRICS
 
@@ -224,8 +225,7 @@ def grade_patch(path: Path, time_limit: float = TIME_LIMIT) -> PatchReport:
     if refused or waiting or not rewards:
         stopped = "it stopped the program before it was asked" if ending.well else ending.text
         raise InputError(path, refused[0] if refused else stopped)
-    unpatched = RUBRICS[rubric[0]].score
-    before = {(text, n): float(unpatched({"expected_answer": n}, text)["reward"]) for text, n in rewards}
+    before = {text: paid(rubric[0], *text) for text in rewards}
     (fp, _), (fn, _) = map(total, wrongly_decided(rubric[0], draws[0], before))
     known, fresh = (wrongly_decided(rubric[0], cases, rewards) for cases in draws)
     closes, elsewhere = few(LARGEST_SHARE, known), few(FITTED_SHARE, fresh)

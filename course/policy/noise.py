@@ -16,7 +16,6 @@ from typing import Any
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, LINES, new_figure, png
-from course.core.files import InputError
 from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
 from course.policy.core.learning import Settings, State
 from course.policy.reinforce import train_step
@@ -28,13 +27,10 @@ HALF = 0.5  # the rate whose first crossing is reported
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseOptions(ExperimentOptions):
-    shares: tuple[float, ...] = option((0.0, 0.1, 0.2, 0.3, 0.4), "shares of flipped rewards", at_least=0, at_most=1)
-    seeds: tuple[int, ...] = option((0, 1, 2), "one policy for each, at every share", at_least=0)
-
-    def check(self) -> None:
-        super().check()
-        if len(set(self.shares)) < len(self.shares) or len(set(self.seeds)) < len(self.seeds):
-            raise InputError("--shares and --seeds", "each value once")
+    shares: tuple[float, ...] = option(
+        (0.0, 0.1, 0.2, 0.3, 0.4), "shares of flipped rewards", at_least=0, at_most=1, distinct=True
+    )
+    seeds: tuple[int, ...] = option((0, 1, 2), "one policy for each, at every share", at_least=0, distinct=True)
 
 
 @dataclass(frozen=True)

@@ -113,8 +113,7 @@ def update(
 
 def moved(row: dict[str, Any]) -> float:
     """By how many nats a log-probability changed."""
-    change: float = row["log_prob_after"] - row["log_prob"]
-    return change
+    return float(row["log_prob_after"] - row["log_prob"])
 
 
 def draw(findings: Findings) -> bytes:
