@@ -294,7 +294,7 @@ RULES = {
     "it kills the process that grades": ("os.kill(os.getppid(), 9)", "could not be graded"),
     "it puts a pipe where the choices are read": (
         "os.makedirs(sys.argv[2] + '/run_001'); os.mkfifo(sys.argv[2] + '/run_001/selection_demo.jsonl'); os._exit(0)",
-        "it is no regular file",
+        "a pipe or a device",
     ),
     "it prints without end": ("while True: os.write(1, b'x' * (1 << 20))", "xxx"),
 }
