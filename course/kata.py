@@ -45,9 +45,8 @@ def show(out: Console, settings: Settings) -> int:
     show_labels(out)
     for item in katas.load_items(settings.number):
         show_item(out, item, with_panel=settings.number == 2)
-    out.print(
-        f"\nWrite your answers into {spelt(settings.path)}, or let yourself be asked: {settings.command} --answer"
-    )
+    asked = f"or let yourself be asked: {settings.command} --answer"
+    out.print(f"\nWrite your answers into {spelt(settings.path)}, {asked}")
     out.print(f"Next: {settings.command} --grade")
     return DONE
 

@@ -32,9 +32,7 @@ WITHOUT_SCRIPT = 20  # failures that are shown where no script runs
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    runs: tuple[Path, ...] = option(
-        help="one run; or the one before, then the one after", metavar="RUN", positional=True
-    )
+    runs: tuple[Path, ...] = option(help="one run, or the one before and the one after", metavar="RUN", positional=True)
     out: Path | None = option(None, "the page (default: report_RUN.html beside the run)", metavar="FILE")
 
     def check(self) -> None:

@@ -99,9 +99,8 @@ def heading_key(heading: str) -> str:
 
 def fields(text: str) -> list[tuple[str, str]]:
     """The fields of a text, `- name: value`, in order: names in small letters, values without quotes and marks."""
-    return [
-        (name.strip().lower(), without_marks(value.strip())) for name, value in FIELD.findall(COMMENT.sub("", text))
-    ]
+    found = FIELD.findall(COMMENT.sub("", text))
+    return [(name.strip().lower(), without_marks(value.strip())) for name, value in found]
 
 
 def without_marks(value: str) -> str:

@@ -6,8 +6,8 @@ has not seen: exploits of the rubric's hole (paid: a false positive) and honest 
 second. The strings are drawn from a recorded seed, for figures that anyone can remake; reports name kinds of
 strings, not the strings. As many again are drawn from no seed: a patch that looks the first ones up fails on those.
 
-The patch runs in a process of its own (`course.grading.inside`), which gets one text after the other in an order that
-nobody knows beforehand. What is honest and what a hack is known here alone, and here every reward is checked.
+The patch runs in a process of its own (`course.grading.inside`) and gets one text after the other, in an order that
+nobody knows beforehand. What is honest and what a hack is known here alone.
 """
 
 import os

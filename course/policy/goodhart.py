@@ -189,9 +189,8 @@ def draw(findings: Findings) -> bytes:
     """Proxy and strict reward over the steps and over the distance from π0, with the leash and without."""
     rubric, curves = findings.settings.rubric, findings.curves()
     betas = (0.0, findings.settings.beta)
-    figure, panels = new_figure(
-        f"Goodhart's curve, measured: π0 paid by the rubric {rubric}, seed {findings.settings.seed}", 2, 11, 4.6
-    )
+    title = f"Goodhart's curve, measured: π0 paid by the rubric {rubric}, seed {findings.settings.seed}"
+    figure, panels = new_figure(title, 2, 11, 4.6)
     for panel, key, label in zip(panels, ("step", "kl"), ("step", "KL from π0 (nats a completion)"), strict=True):
         for rows, beta, line in zip(curves, betas, ("-", "--"), strict=True):
             xs = [row[key] for row in rows]

@@ -42,13 +42,11 @@ def run(experiment: Experiment, settings: Settings) -> Findings:
 def draw(findings: Findings) -> bytes:
     """Both rewards and the KL over the steps."""
     settings, log, measured = findings.settings, findings.learned.state.log, findings.learned.state.measured
-    figure, (left, right) = new_figure(
-        f"REINFORCE on π0: rubric {settings.rubric}, beta {settings.beta:g}, seed {settings.seed}", panels=2, width=10
-    )
+    title = f"REINFORCE on π0: rubric {settings.rubric}, beta {settings.beta:g}, seed {settings.seed}"
+    figure, (left, right) = new_figure(title, panels=2, width=10)
     steps = [row["step"] for row in measured]
-    left.plot(
-        [row["step"] for row in log], [row["reward"] for row in log], color="#BBBBBB", lw=1, label="reward, train"
-    )
+    earned = [row["reward"] for row in log]
+    left.plot([row["step"] for row in log], earned, color="#BBBBBB", lw=1, label="reward, train")
     if settings.rubric != STRICT:
         left.plot(steps, [row["proxy"] for row in measured], "o-", color=COLOURS[0], label=f"{settings.rubric}, dev")
     left.plot(steps, [row["strict"] for row in measured], "s-", color=COLOURS[2], label="strict pass@1, dev")

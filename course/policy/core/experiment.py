@@ -160,9 +160,8 @@ def open_experiment(name: str, options: ExperimentOptions, settings: Settings) -
     if settings.prompts_per_step > len(train.examples):
         raise InputError("--prompts-per-step", f"{train.path.name} has only {len(train.examples)} examples")
     _, tokenizer = load_checkpoint(options.policy)
-    start = PolicyRecord(
-        start=checkpoint_sha256(options.policy), tokenizer=sha256_file(options.policy / "tokenizer.json")
-    )
+    tokenizer_sha256 = sha256_file(options.policy / "tokenizer.json")
+    start = PolicyRecord(start=checkpoint_sha256(options.policy), tokenizer=tokenizer_sha256)
     experiment = Experiment(name, options, golden, train, dev, holdout, tokenizer, start)
     try:
         yield experiment
