@@ -25,7 +25,6 @@ from course.core.manifest import FileRecord, PolicyRecord
 from course.core.paths import DEV, HOLDOUT, PI0, TRAIN
 from course.core.scoring import counts_by_example
 from course.core.stats import Counts
-from course.policy.core import tokenizer as bpe
 from course.policy.core.learning import (
     CollapsedError,
     DivergedError,
@@ -42,7 +41,7 @@ from course.policy.core.learning import (
 from course.policy.core.live_view import watch
 from course.policy.core.model import Policy
 from course.policy.core.rollouts import roll_out
-from course.policy.core.sampling import checkpoint_sha256, load_checkpoint, rng_for
+from course.policy.core.sampling import checkpoint_sha256, load_checkpoint, rng_for, save_checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +109,6 @@ class Experiment:
         texts = roll_out(policy, self.tokenizer, examples, samples, rng_for(*stream)).texts
         return score_completions(examples, texts, rubric)
 
-    def write_checkpoint(self, policy: Policy, folder: Path) -> str:
-        """Write a policy as a checkpoint folder. Returns its hash."""
-        policy.save(folder, bpe.special_id(self.tokenizer, bpe.END))
-        self.tokenizer.save(str(folder / "tokenizer.json"))
-        return checkpoint_sha256(folder)
-
     def save(
         self,
         settings: dict[str, Any],
@@ -126,7 +119,7 @@ class Experiment:
         looks_at: Dataset | None = None,
     ) -> SavedRun:
         """Write the run, its logs as JSONL and its policies as checkpoints; the states of its learning may go then."""
-        sets = (self.train, self.dev, self.holdout)
+        sets, written = (self.train, self.dev, self.holdout), (policies or {}).items()
         saved = save_experiment(
             self.options,
             loop="C",
@@ -141,7 +134,7 @@ class Experiment:
             files={name: to_json_lines(rows) for name, rows in logs.items()},
             picture=picture,
             looks_at=looks_at,
-            checkpoints={name: partial(self.write_checkpoint, policy) for name, policy in (policies or {}).items()},
+            checkpoints={name: partial(save_checkpoint, policy, self.tokenizer) for name, policy in written},
         )
         for path in self.states:
             path.unlink(missing_ok=True)

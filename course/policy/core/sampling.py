@@ -165,6 +165,13 @@ def load_checkpoint(folder: Path) -> tuple[Policy, Tokenizer]:
         raise InputError(folder, f"not a checkpoint: {error}") from None
 
 
+def save_checkpoint(policy: Policy, tokenizer: Tokenizer, folder: Path) -> str:
+    """Write a policy and its tokenizer as a checkpoint folder. Returns its hash."""
+    policy.save(folder, bpe.special_id(tokenizer, bpe.END))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return checkpoint_sha256(folder)
+
+
 def checkpoint_sha256(folder: Path) -> str:
     """Identifies what is sampled: the network's shape and its weights."""
     return sha256("".join(sha256_file(folder / name) for name in ("config.json", "model.safetensors")).encode())
