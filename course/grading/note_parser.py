@@ -49,15 +49,12 @@ def sentence_words(text: str) -> int:
 
 @dataclass(frozen=True)
 class Note:
-    """A note, read once: the course's comments on one line, and the student's own text by section and by field.
-
-    Sections are found by the key of their heading; fields stand in order.
-    """
+    """A note, read once: the course's comments on one line, and the student's own text by section and by field."""
 
     path: Path
     questions: str
-    sections: dict[str, str]
-    fields: list[tuple[str, str]]
+    sections: dict[str, str]  # by the key of their heading
+    fields: list[tuple[str, str]]  # in order
 
     @property
     def root(self) -> Path:

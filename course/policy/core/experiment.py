@@ -119,7 +119,8 @@ class Experiment:
         looks_at: Dataset | None = None,
     ) -> SavedRun:
         """Write the run, its logs as JSONL and its policies as checkpoints; the states of its learning may go then."""
-        sets, written = (self.train, self.dev, self.holdout), (policies or {}).items()
+        sets = (self.train, self.dev, self.holdout)
+        learned = (policies or {}).items()
         saved = save_experiment(
             self.options,
             loop="C",
@@ -134,7 +135,7 @@ class Experiment:
             files={name: to_json_lines(rows) for name, rows in logs.items()},
             picture=picture,
             looks_at=looks_at,
-            checkpoints={name: partial(save_checkpoint, policy, self.tokenizer) for name, policy in written},
+            checkpoints={name: partial(save_checkpoint, policy, self.tokenizer) for name, policy in learned},
         )
         for path in self.states:
             path.unlink(missing_ok=True)

@@ -51,10 +51,7 @@ def roll_out(
 
 
 def next_token_logprobs(policy: Policy, rollouts: Rollouts) -> Tensor:
-    """log π(· | prompt, tokens before) at each of the M tokens that were sampled, row by row: (M, V).
-
-    Every prompt is read once for all its samples.
-    """
+    """log π(· | prompt, tokens before) at each of the M tokens that were sampled, row by row: (M, V)."""
     used, prompt_of = torch.unique_consecutive(rollouts.prompt_of, return_inverse=True)
     prompts = Prompts(rollouts.prompts.ids[used], rollouts.prompts.lengths[used])
     row = torch.arange(len(prompt_of))
