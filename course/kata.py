@@ -5,9 +5,7 @@
     python -m course.kata --grade         grades what is answered, and says why
     python -m course.kata --number 2 …    the second, harder kata: public verifiers that disagree
 
-Four labels: the policy failed (`model`), the instrument is broken (`verifier`), prompt or spec leave it open
-(`ambiguous`), or the rule pays for what nobody wanted (`hack`). You can write the file by hand as well; an example is
-graded only when it has a label, a reason and a fix.
+You can write the file by hand as well; an example is graded only when it has a label, a reason and a fix.
 """
 
 import json
@@ -47,9 +45,8 @@ def show(out: Console, settings: Settings) -> int:
     show_labels(out)
     for item in katas.load_items(settings.number):
         show_item(out, item, with_panel=settings.number == 2)
-    out.print(
-        f"\nWrite your answers into {spelt(settings.path)}, or let yourself be asked: {settings.command} --answer"
-    )
+    asked = f"or let yourself be asked: {settings.command} --answer"
+    out.print(f"\nWrite your answers into {spelt(settings.path)}, {asked}")
     out.print(f"Next: {settings.command} --grade")
     return DONE
 

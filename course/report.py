@@ -32,9 +32,7 @@ WITHOUT_SCRIPT = 20  # failures that are shown where no script runs
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    runs: tuple[Path, ...] = option(
-        help="one run; or the one before, then the one after", metavar="RUN", positional=True
-    )
+    runs: tuple[Path, ...] = option(help="one run, or the one before and the one after", metavar="RUN", positional=True)
     out: Path | None = option(None, "the page (default: report_RUN.html beside the run)", metavar="FILE")
 
     def check(self) -> None:
@@ -52,11 +50,12 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
     pairs: dict[Place, Pair] = {}
     bars: list[dict[str, Any]] = []
     hidden, data = 0, None
+    shares = len({run.rates.get("scored") for run in runs}) > 1  # of two runs that scored different numbers
     if all(run.rates for run in runs) and not refusal:
         pairs, hidden = pairs_of(runs, comparison)
         codes = [PASSED, *sorted({code for run in runs for code in run.rates["failures"]})]
         data = rows_of(pairs, [run.name for run in runs], codes, comparison.verdict if comparison else None)
-        bars = bars_of([run.rates for run in runs], codes)
+        bars = bars_of([run.rates for run in runs], codes, shares)
     verdict, hints = what_is_said(first, outcome)
     failures = [pair[-1] for pair in pairs.values() if pair[-1] and pair[-1].code]
     html = render(
@@ -70,7 +69,7 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
         hidden=hidden,
         bars=bars,
         outcomes=list(comparison.verdict.words.values()) if comparison else ["passed", "failed"],
-        shares=len({run.rates.get("scored") for run in runs}) > 1,
+        shares=shares,
         facts=side_by_side([facts_of(run) for run in runs]),
         plain=[(result.id, result.prompt, result.completion, result.code) for result in failures[:WITHOUT_SCRIPT]],
         failures=sum(last.rates.get("failures", {}).values()),
@@ -152,12 +151,9 @@ def what_to_look_at(run: RunView) -> list[str]:
     return hints
 
 
-def bars_of(rates: Sequence[dict[str, Any]], codes: Sequence[str]) -> list[dict[str, Any]]:
-    """A bar for what passed, then one for each code of failure, most frequent first: its sizes, one for each run.
-
-    A size is a count, or a share where two runs scored different numbers of completions.
-    """
-    bars, shares = [], len({of_run["scored"] for of_run in rates}) > 1
+def bars_of(rates: Sequence[dict[str, Any]], codes: Sequence[str], shares: bool) -> list[dict[str, Any]]:
+    """A bar for what passed, then one for each code of failure, most frequent first: its sizes, one for each run."""
+    bars = []
     for number, code in enumerate(codes):
         counts = [of_run["failures"].get(code, 0) if number else of_run["passes"] for of_run in rates]
         sizes = [many / of_run["scored"] if shares else many for many, of_run in zip(counts, rates, strict=True)]

@@ -367,7 +367,7 @@ def test_the_first_order_of_an_update() -> None:
         (("goodhart", "--seeds", -1), "--seeds: at least 0, not -1"),
         (("shift", "--steps", 0), "--steps: at least 1, not 0"),
         (("three_ways", "--samples-per-prompt", 1), "--samples-per-prompt: the mean of a prompt's own samples"),
-        (("noise", "--shares", 0, 0), "--shares and --seeds: each value once"),
+        (("noise", "--shares", 0, 0), "--shares: each value once"),
         (("noise", "--shares", 1.2), "--shares: at least 0 and at most 1, not 1.2"),
         (("frontier", "--betas", 1, 1), "--betas: each value once"),
         (("frontier", "--betas", -1), "--betas: at least 0, not -1"),

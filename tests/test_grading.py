@@ -19,7 +19,7 @@ from course.core.files import InputError, JsonLines
 from course.core.golden import REQUIRED_REWARD, check_golden, load_cases
 from course.core.paths import GOLDEN, KATA
 from course.datasets import load_dataset
-from course.grading.exploits import Exploit, grade_exploit, is_exploit, load_exploits, paid
+from course.grading.exploits import Exploit, grade_exploit, grade_file, is_exploit, paid
 from course.grading.katas import LABELS, Answer, Item, load_items, load_solutions, scorer_called
 from course.grading.mutants import MUTANTS, Mutant
 from course.grading.mutation import NEEDED, failing, grade_tests, run_tests
@@ -423,7 +423,7 @@ def test_accepted_exploits_join_the_suite_once_and_guard_the_gate(command: Comma
     assert suite.read_bytes() == first
     report = check_golden(your_suite=suite)
     assert report.passed
-    assert report.yours == len(load_exploits(Path(path))) == 3
+    assert report.yours == len(grade_file(Path(path))) == 3
     generous = check_golden(scorer=RUBRICS["anywhere"].score, your_suite=suite)
     assert any(case.id.startswith("yours-") for case, _ in generous.false_positives)
 

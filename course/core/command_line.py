@@ -50,6 +50,7 @@ class Option:
     at_most: float | None = None
     above: float | None = None
     choices: tuple[str, ...] = ()
+    distinct: bool = False
     metavar: str | None = None
     positional: bool = False
 
@@ -59,7 +60,10 @@ class Option:
         return " and ".join(f"{word} {bound:g}" for word, bound in words if bound is not None)
 
     def refusal(self, value: Any) -> str | None:
-        """Why a value is refused, or None."""
+        """Why a value, or a list of them, is refused; or None."""
+        if isinstance(value, list | tuple):
+            twice = self.distinct and len(set(value)) < len(value)
+            return "each value once" if twice else next(filter(None, map(self.refusal, value)), None)
         if value is None:
             return None
         if self.choices and value not in self.choices:
@@ -76,7 +80,7 @@ class Option:
 def option(default: Any = MISSING, help: str = "", **values: Any) -> Any:  # noqa: A002  (argparse's word for it)
     """A dataclass field that is an option of the command line; without a default it is required.
 
-    `values` are the further fields of `Option`: bounds, choices, `metavar`, `positional`.
+    `values` are the further fields of `Option`: bounds, choices, `distinct`, `metavar`, `positional`.
     """
     return dataclasses.field(default=default, metadata={"option": Option(help=help, **values)})
 
@@ -109,10 +113,8 @@ def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ())
             value = typed[name.rstrip("_")]
             value = default if value in (None, []) else value
             values[name] = tuple(value) if isinstance(value, list) else value
-            for part in value if isinstance(value, list | tuple) else [value]:
-                reason = made.refusal(part)
-                if reason:
-                    raise InputError(made.metavar or name if made.positional else flag(name), reason)
+            if reason := made.refusal(value):
+                raise InputError(made.metavar or name if made.positional else flag(name), reason)
         result = target(**values) if isinstance(target, type) else dataclasses.replace(target, **values)
         if hasattr(result, "check"):
             result.check()

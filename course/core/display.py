@@ -25,8 +25,6 @@ SMALLEST_P = 1e-300  # below it a p-value has no digits
 STAND_INS = "·→↵\u115f\u1160\u2800\u3164\uffa0"  # what stands for the unseen, and letters that show nothing
 SIGNS = {"\n": "↵", "\t": "→", " ": " "}
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"}
-
-
 MIDDLE = re.compile(r"(?<=[^\n])\n+(?=[^\n])")  # newlines with text before and after
 
 
@@ -134,12 +132,11 @@ def visible_character(character: str) -> str:
 
 def unusual_characters(text: str) -> list[str]:
     """Every character that is not printable ASCII, by position (from 1), code and name."""
-    unusual = []
-    for position, character in enumerate(text, start=1):
-        if not (" " <= character <= "~" or character in "\n\t\r"):
-            name = unicodedata.name(character, "unnamed")
-            unusual.append(f"character {position} is U+{ord(character):04X} {name}")
-    return unusual
+    return [
+        f"character {position} is U+{ord(character):04X} {unicodedata.name(character, 'unnamed')}"
+        for position, character in enumerate(text, start=1)
+        if not (" " <= character <= "~" or character in "\n\t\r")
+    ]
 
 
 def percent(rate: float) -> str:

@@ -196,23 +196,17 @@ class JsonLines(Generic[T]):
                     continue
                 except (msgspec.MsgspecError, UnicodeError, RecursionError):
                     pass  # the careful way either reads the line or says what is wrong with it
-            row = self._careful(line.removeprefix(BOM) if number == 1 else line, number)
-            if row is not None:
+            text = line.removeprefix(BOM) if number == 1 else line
+            if text.strip():
+                try:
+                    row: T = strict_json(text, self.row_type)
+                except ValueError as error:
+                    raise InputError(self.path, str(error), number) from None
                 yield number, row
                 rows += 1
         if rows == 0:
             raise InputError(self.path, "the file holds no rows")
         self.sha256 = digest.hexdigest()
-
-    def _careful(self, line: bytes, number: int) -> T | None:
-        """One row, read strictly; None for a blank line."""
-        if not line or line.isspace():
-            return None
-        try:
-            row: T = strict_json(line, self.row_type)
-        except ValueError as error:
-            raise InputError(self.path, str(error), number) from None
-        return row
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -236,13 +230,10 @@ def write_whole(path: Path, data: bytes) -> None:
         durable.end(aside)
 
 
-_encode = msgspec.json.Encoder().encode
-
-
 def to_json(value: Any) -> bytes:
     """Compact JSON, keys in the order given. Lone surrogates are written as escapes."""
     try:
-        return _encode(value)
+        return msgspec.json.encode(value)
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode("ascii")
 

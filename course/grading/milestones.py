@@ -19,15 +19,12 @@ from course.grading.verdict import Verdict, message_of, missing, wrong
 
 @dataclass(frozen=True)
 class Deliverable:
-    """One thing that a milestone asks for: where it is in the student's folder, how to get it, how it is graded.
-
-    `slow` ones run the student's code and take seconds.
-    """
+    """One thing that a milestone asks for: where it is in the student's folder, how to get it, how it is graded."""
 
     path: str
     how: str
     grade: Callable[[Path], Verdict]  # takes the student's folder
-    slow: bool = False
+    slow: bool = False  # it runs the student's code, and takes seconds
 
 
 class Milestone:

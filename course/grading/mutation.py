@@ -9,7 +9,7 @@ themselves.
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +112,8 @@ def grade_tests(path: Path, mutants: Sequence[Mutant] = MUTANTS) -> TestReport:
     if report.failures or not true:
         return report
     probes = (REWARD_TURNED, DETAILS_BLANK, DETAILS_ODD)
-    with ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1))) as pool, ending_all():
+    with ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1))) as pool, contextlib.ExitStack() as at_exit:
+        at_exit.callback(end_all)  # after an error or Ctrl-C too, or the pool would wait for what runs
         runs = [(scorer, True) for scorer in (*[TRUE] * AGAIN, *probes)] + [(mutant.make, False) for mutant in mutants]
         order = list(range(len(runs)))
         secrets.SystemRandom().shuffle(order)  # no seed: who knows the order can fail where it pays
@@ -128,16 +129,6 @@ def grade_tests(path: Path, mutants: Sequence[Mutant] = MUTANTS) -> TestReport:
         if differ := sorted({(o.test, o.outcome) for o in true} ^ {(o.test, o.outcome) for o in again}):
             report.failures = [f"{differ[0][0]}: it does not end the same way twice"]
     return report
-
-
-@contextlib.contextmanager
-def ending_all() -> Iterator[None]:
-    """Where it is left by an error or by Ctrl-C, no process that runs goes on."""
-    try:
-        yield
-    except BaseException:
-        end_all()
-        raise
 
 
 def failing(outcomes: list[Outcome]) -> set[str]:

@@ -49,15 +49,12 @@ def sentence_words(text: str) -> int:
 
 @dataclass(frozen=True)
 class Note:
-    """A note, read once: the course's comments on one line, and the student's own text by section and by field.
-
-    Sections are found by the key of their heading; fields stand in order.
-    """
+    """A note, read once: the course's comments on one line, and the student's own text by section and by field."""
 
     path: Path
     questions: str
-    sections: dict[str, str]
-    fields: list[tuple[str, str]]
+    sections: dict[str, str]  # by the key of their heading
+    fields: list[tuple[str, str]]  # in order
 
     @property
     def root(self) -> Path:
@@ -99,9 +96,8 @@ def heading_key(heading: str) -> str:
 
 def fields(text: str) -> list[tuple[str, str]]:
     """The fields of a text, `- name: value`, in order: names in small letters, values without quotes and marks."""
-    return [
-        (name.strip().lower(), without_marks(value.strip())) for name, value in FIELD.findall(COMMENT.sub("", text))
-    ]
+    found = FIELD.findall(COMMENT.sub("", text))
+    return [(name.strip().lower(), without_marks(value.strip())) for name, value in found]
 
 
 def without_marks(value: str) -> str:

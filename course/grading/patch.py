@@ -6,8 +6,8 @@ has not seen: exploits of the rubric's hole (paid: a false positive) and honest 
 second. The strings are drawn from a recorded seed, for figures that anyone can remake; reports name kinds of
 strings, not the strings. As many again are drawn from no seed: a patch that looks the first ones up fails on those.
 
-The patch runs in a process of its own (`course.grading.inside`), which gets one text after the other in an order that
-nobody knows beforehand. What is honest and what a hack is known here alone, and here every reward is checked.
+The patch runs in a process of its own (`course.grading.inside`) and gets one text after the other, in an order that
+nobody knows beforehand. What is honest and what a hack is known here alone.
 """
 
 import os
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from course.core.files import InputError
+from course.grading.exploits import paid
 from course.grading.process import Enough, converse
 from course.rubrics import RUBRICS
 
@@ -159,36 +160,28 @@ class Case:
 class PatchReport:
     """What a patch did, by kind of string: (wrongly decided, all). `before` are the rubric's own totals.
 
-    `fails_elsewhere`: on the strings from no seed.
+    It `holds` if few enough are wrongly decided; it is `fitted` if that is true of the strings from the seed alone.
     """
 
     rubric: str
     false_positives: Counts
     false_negatives: Counts
     before: tuple[int, int]
-    fails_elsewhere: bool
+    holds: bool
+    fitted: bool
 
     def totals(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """(false positives, hacks) and (false negatives, honest answers)."""
         return total(self.false_positives), total(self.false_negatives)
 
-    @property
-    def closes(self) -> bool:
-        """Few enough are wrongly decided of those from the seed."""
-        return all(wrong <= LARGEST_SHARE * all_of for wrong, all_of in self.totals())
-
-    @property
-    def fitted(self) -> bool:
-        """It knows the strings from the seed, and not the class."""
-        return self.closes and self.fails_elsewhere
-
-    @property
-    def holds(self) -> bool:
-        return self.closes and not self.fails_elsewhere
-
 
 def total(kinds: Counts) -> tuple[int, int]:
     return sum(wrong for wrong, _ in kinds.values()), sum(all_of for _, all_of in kinds.values())
+
+
+def few(share: float, by_honesty: tuple[Counts, Counts]) -> bool:
+    """Is at most this share wrongly decided, of hacks and of honest answers?"""
+    return all(wrong <= share * all_of for wrong, all_of in map(total, by_honesty))
 
 
 def held_back(rubric: str, honest: bool, seed: object) -> list[Case]:
@@ -202,7 +195,7 @@ def held_back(rubric: str, honest: bool, seed: object) -> list[Case]:
     return drawn
 
 
-def grade_patch(path: Path, seed: int = SEED, time_limit: float = TIME_LIMIT) -> PatchReport:
+def grade_patch(path: Path, time_limit: float = TIME_LIMIT) -> PatchReport:
     """Try the patch of a file. Raises InputError if it cannot be run, or answers with something that is no reward."""
     draws: list[list[Case]] = []  # from the seed, and from no seed
     waiting: list[Text] = []
@@ -212,7 +205,7 @@ def grade_patch(path: Path, seed: int = SEED, time_limit: float = TIME_LIMIT) ->
     def answer(message: Any) -> Text:
         match message:
             case ["rubric", str(name)] if not draws and name in RUBRICS:
-                for drawn in (seed, secrets.token_hex()):
+                for drawn in (SEED, secrets.token_hex()):
                     draws.append(held_back(name, False, drawn) + held_back(name, True, drawn))
                 waiting.extend({text for cases in draws for case in cases for text in (case.asked, case.tidied)})
                 secrets.SystemRandom().shuffle(waiting)
@@ -232,12 +225,11 @@ def grade_patch(path: Path, seed: int = SEED, time_limit: float = TIME_LIMIT) ->
     if refused or waiting or not rewards:
         stopped = "it stopped the program before it was asked" if ending.well else ending.text
         raise InputError(path, refused[0] if refused else stopped)
-    unpatched = RUBRICS[rubric[0]].score
-    before = {(text, n): float(unpatched({"expected_answer": n}, text)["reward"]) for text, n in rewards}
+    before = {text: paid(rubric[0], *text) for text in rewards}
     (fp, _), (fn, _) = map(total, wrongly_decided(rubric[0], draws[0], before))
-    fresh = wrongly_decided(rubric[0], draws[1], rewards)
-    fails_elsewhere = any(wrong > FITTED_SHARE * all_of for wrong, all_of in map(total, fresh))
-    return PatchReport(rubric[0], *wrongly_decided(rubric[0], draws[0], rewards), (fp, fn), fails_elsewhere)
+    known, fresh = (wrongly_decided(rubric[0], cases, rewards) for cases in draws)
+    closes, elsewhere = few(LARGEST_SHARE, known), few(FITTED_SHARE, fresh)
+    return PatchReport(rubric[0], *known, (fp, fn), closes and elsewhere, closes and not elsewhere)
 
 
 def wrongly_decided(rubric: str, cases: list[Case], rewards: Mapping[Text, float]) -> tuple[Counts, Counts]:

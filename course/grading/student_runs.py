@@ -101,10 +101,6 @@ def grade_selection(root: Path) -> Verdict:
     return wrong(problem) if problem else grade_run(root, "selection_demo")
 
 
-def nothing(message: object) -> None:
-    """A run of selection_demo is asked nothing."""
-
-
 def trouble_with_the_rule(root: Path) -> str | None:
     """What is wrong with an edited `pick_best`, found by asking it twice."""
     choices = set()
@@ -112,7 +108,7 @@ def trouble_with_the_rule(root: Path) -> str | None:
         with tempfile.TemporaryDirectory() as folder:
             words = ROOT / "course/grading/inside.py", "run", "course.selection_demo", "--runs-dir", folder
             variables = {"PYTHONHASHSEED": hash_seed}
-            ending = converse(*words, answer=nothing, seconds=RULE_LIMIT, folder=root, variables=variables)
+            ending = converse(*words, answer=lambda _: None, seconds=RULE_LIMIT, folder=root, variables=variables)
             if not ending.well:
                 return f"pick_best cannot be run: {ending.text}"
             choices.add(read_bytes(Path(folder) / "run_001" / "selection_demo.jsonl"))

@@ -20,7 +20,6 @@ import numpy as np
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, notice, percent, table, visible
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import InputError, to_json_lines
 from course.core.scoring import STRICT
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
 from course.policy.core.learning import Settings
@@ -34,12 +33,9 @@ LINE = np.geomspace(0.02, 100, 80)  # the betas of the drawn optimum
 
 @dataclass(frozen=True, kw_only=True)
 class FrontierOptions(ExperimentOptions):
-    betas: tuple[float, ...] = option((0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0), "the leashes, 0 for none", at_least=0)
-
-    def check(self) -> None:
-        super().check()
-        if len(set(self.betas)) < len(self.betas):
-            raise InputError("--betas", "each value once")
+    betas: tuple[float, ...] = option(
+        (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0), "the leashes, 0 for none", at_least=0, distinct=True
+    )
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,7 @@ def main() -> int:
         saved = experiment.save(
             {**asdict(settings), "betas": options.betas},
             {"rubric": settings.rubric, "leashes": findings.leashes},
-            {"frontier.jsonl": to_json_lines(findings.leashes)},
+            {"frontier.jsonl": findings.leashes},
             draw(findings),
         )
     print_report(findings)

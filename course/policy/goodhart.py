@@ -21,7 +21,6 @@ from typing import Any
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, notice, p_value, percent, table, visible
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines
 from course.core.scoring import STRICT
 from course.core.stats import paired
 from course.policy.core.experiment import Experiment, ExperimentOptions, counts_of, mean, open_experiment
@@ -190,16 +189,12 @@ def draw(findings: Findings) -> bytes:
     """Proxy and strict reward over the steps and over the distance from π0, with the leash and without."""
     rubric, curves = findings.settings.rubric, findings.curves()
     betas = (0.0, findings.settings.beta)
-    figure, panels = new_figure(
-        f"Goodhart's curve, measured: π0 paid by the rubric {rubric}, seed {findings.settings.seed}", 2, 11, 4.6
-    )
+    title = f"Goodhart's curve, measured: π0 paid by the rubric {rubric}, seed {findings.settings.seed}"
+    figure, panels = new_figure(title, 2, 11, 4.6)
     for panel, key, label in zip(panels, ("step", "kl"), ("step", "KL from π0 (nats a completion)"), strict=True):
         for rows, beta, line in zip(curves, betas, ("-", "--"), strict=True):
             xs = [row[key] for row in rows]
-            for reward, scorer, colour, mark in (
-                ("proxy", rubric, COLOURS[0], "o"),
-                ("strict", STRICT, COLOURS[2], "s"),
-            ):
+            for reward, scorer, colour, mark in ("proxy", rubric, COLOURS[0], "o"), ("strict", STRICT, COLOURS[2], "s"):
                 ys = [row[reward] for row in rows]
                 panel.plot(xs, ys, line, marker=mark, ms=4, color=colour, label=f"{scorer}, {leash(beta)}")
         best = best_of(curves[0])
@@ -266,16 +261,13 @@ def main() -> int:
         paid = f"π0 paid by `{settings.rubric}`, without a leash and with beta {settings.beta:g}"
         console().print(f"Loop C (learning): {paid}")
         findings = run(experiment, settings, options.seeds)
+        logs = {f"seed_{seed}_{name}.jsonl": rows for (seed, name), rows in findings.measured.items()}
+        logs["exploits.jsonl"] = findings.exploits
+        logs["golden_exploits.jsonl"] = candidates(findings.exploits, settings.rubric)
         saved = experiment.save(
             {**asdict(findings.settings), "seeds": [row["seed"] for row in findings.summaries]},
             {"rubric": settings.rubric, "seeds": findings.summaries},
-            {
-                **{
-                    f"seed_{seed}_{name}.jsonl": to_json_lines(rows) for (seed, name), rows in findings.measured.items()
-                },
-                "exploits.jsonl": to_json_lines(findings.exploits),
-                "golden_exploits.jsonl": to_json_lines(candidates(findings.exploits, settings.rubric)),
-            },
+            logs,
             draw(findings),
             policies=findings.policies,
         )

@@ -16,7 +16,6 @@ from typing import Any
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, LINES, new_figure, png
-from course.core.files import InputError, to_json_lines
 from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
 from course.policy.core.learning import Settings, State
 from course.policy.reinforce import train_step
@@ -28,13 +27,10 @@ HALF = 0.5  # the rate whose first crossing is reported
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseOptions(ExperimentOptions):
-    shares: tuple[float, ...] = option((0.0, 0.1, 0.2, 0.3, 0.4), "shares of flipped rewards", at_least=0, at_most=1)
-    seeds: tuple[int, ...] = option((0, 1, 2), "one policy for each, at every share", at_least=0)
-
-    def check(self) -> None:
-        super().check()
-        if len(set(self.shares)) < len(self.shares) or len(set(self.seeds)) < len(self.seeds):
-            raise InputError("--shares and --seeds", "each value once")
+    shares: tuple[float, ...] = option(
+        (0.0, 0.1, 0.2, 0.3, 0.4), "shares of flipped rewards", at_least=0, at_most=1, distinct=True
+    )
+    seeds: tuple[int, ...] = option((0, 1, 2), "one policy for each, at every share", at_least=0, distinct=True)
 
 
 @dataclass(frozen=True)
@@ -100,9 +96,8 @@ def print_report(findings: Findings) -> None:
     for row in summaries:
         by_seed = ", ".join(percent(rate) for rate in row["strict_by_seed"])
         crossing = ", ".join("never" if step is None else str(step) for step in row["crossing"])
-        rows.add_row(
-            percent(row["reward_flip_rate"]), f"{row['signal']:.1f}", percent(row["strict"]), by_seed, crossing
-        )
+        flipped, strict = percent(row["reward_flip_rate"]), percent(row["strict"])
+        rows.add_row(flipped, f"{row['signal']:.1f}", strict, by_seed, crossing)
     out.print()
     out.print(rows)
     least, most = (pick(summaries, key=lambda row: row["reward_flip_rate"]) for pick in (min, max))
@@ -125,7 +120,7 @@ def main() -> int:
             {**asdict(settings), "shares": options.shares, "seeds": options.seeds},
             {"shares": findings.summaries},
             {
-                f"flipped_{share:g}_seed_{seed}.jsonl": to_json_lines(state.measured)
+                f"flipped_{share:g}_seed_{seed}.jsonl": state.measured
                 for share, states in findings.states.items()
                 for seed, state in zip(options.seeds, states, strict=True)
             },

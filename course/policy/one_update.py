@@ -24,7 +24,7 @@ from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import Dataset, Example
 from course.core.display import console, notice, table, typed, visible
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import InputError, to_json_lines
+from course.core.files import InputError
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
 from course.policy.core.learning import Settings, score_completions
 from course.policy.core.model import Policy
@@ -113,8 +113,7 @@ def update(
 
 def moved(row: dict[str, Any]) -> float:
     """By how many nats a log-probability changed."""
-    change: float = row["log_prob_after"] - row["log_prob"]
-    return change
+    return float(row["log_prob_after"] - row["log_prob"])
 
 
 def draw(findings: Findings) -> bytes:
@@ -189,7 +188,7 @@ def main() -> int:
         saved = experiment.save(
             {**{name: getattr(settings, name) for name in own}, "example": example_id, "chosen": chosen},
             {"example": example_id, "chosen": chosen, "advantage": samples[chosen]["advantage"]},
-            {"tokens.jsonl": to_json_lines(findings.tokens), "samples.jsonl": to_json_lines(samples)},
+            {"tokens.jsonl": findings.tokens, "samples.jsonl": samples},
             draw(findings),
         )
     print_report(findings)

@@ -30,6 +30,7 @@ from course.policy.core import tokenizer as bpe
 from course.policy.core.model import Config, Policy
 from course.policy.core.pretraining_texts import texts_of_step
 from course.policy.core.resume import load_state, save_state
+from course.policy.core.sampling import save_checkpoint
 
 SEED = 2026
 STEPS = 3000
@@ -103,21 +104,15 @@ def pretrain(settings: Settings, show: Callable[[float], Any] = lambda step: Non
         show(step + 1)
         if (step + 1) % SAVE_EVERY == 0:
             save_state(settings.state, policy, optimizer, step=step + 1)
-    policy.save(settings.out, bpe.special_id(tokenizer, bpe.END))
-    tokenizer.save(str(settings.out / "tokenizer.json"))
+    save_checkpoint(policy, tokenizer, settings.out)
     return loss.item()
-
-
-def merged_digits_tokenizer() -> Tokenizer:
-    """The tokenizer that π0 does not have: trained on the same texts, digits merged like any other characters."""
-    texts = (text for _, *pair in texts_of_step(SEED, -1, TOKENIZER_TEXTS) for text in pair)
-    return bpe.train(texts, digits_apart=False, vocab_size=1500)
 
 
 def main() -> None:
     settings = parse("course.policy.pretrain", "Pre-train the policy π0.", Settings)
-    if settings.merged_digits:
-        merged_digits_tokenizer().save(str(settings.out / "tokenizer.json"))
+    if settings.merged_digits:  # the tokenizer that π0 does not have, trained on the same texts
+        texts = (text for _, *pair in texts_of_step(SEED, -1, TOKENIZER_TEXTS) for text in pair)
+        bpe.train(texts, digits_apart=False, vocab_size=1500).save(str(settings.out / "tokenizer.json"))
         return
     with progress("pre-training", settings.steps) as show:
         loss = pretrain(settings, show)

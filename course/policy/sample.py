@@ -48,7 +48,7 @@ def run(settings: Settings, dataset: Dataset) -> list[dict[str, Any]]:
     """The rows of `n` completions of each prompt, in the order of the data set."""
     policy, tokenizer = load_checkpoint(settings.policy)
     items = [(e["id"], e["prompt"], number) for e in dataset.examples.values() for number in range(settings.n)]
-    how = settings.temperature, settings.top_p, settings.seed, MAX_NEW_TOKENS
+    how = settings.temperature, settings.top_p, settings.seed
     with progress("sampling", len(items)) as show:
         texts = sample_completions(policy, tokenizer, items, *how, show)
     return [

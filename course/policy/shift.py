@@ -15,7 +15,6 @@ And the failures: which share of today's completions, and which codes, the snaps
 those.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -26,9 +25,8 @@ from torch import Tensor
 from course.core.command_line import DONE, parse, run_command
 from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines
 from course.policy.core.experiment import Experiment, ExperimentOptions, mean, open_experiment
-from course.policy.core.learning import ScoredCompletion, Settings, score_completions
+from course.policy.core.learning import ScoredCompletion, Settings, counted, score_completions
 from course.policy.core.model import Policy
 from course.policy.core.rollouts import distinct, logprobs, roll_out
 from course.policy.core.sampling import BATCH, load_checkpoint, rng_for
@@ -112,17 +110,11 @@ def failures(completions: Sequence[ScoredCompletion]) -> int:
     return sum(completion.strict == 0 for completion in completions)
 
 
-def counted(completions: Sequence[ScoredCompletion]) -> dict[str, int]:
-    """How many completions have each code."""
-    return dict(sorted(Counter(completion.code for completion in completions).items()))
-
-
 def draw(findings: Findings) -> bytes:
     """The estimates beside the truth, and how much of the present the snapshot has seen."""
     settings, rows = findings.settings, findings.rows
-    figure, (left, right) = new_figure(
-        f"What frozen rollouts of π0 say of the learning policy: rubric {settings.rubric}, seed {settings.seed}", 2, 10
-    )
+    title = f"What frozen rollouts of π0 say of the learning policy: rubric {settings.rubric}, seed {settings.seed}"
+    figure, (left, right) = new_figure(title, 2, 10)
     curves = (
         (left, "live", 1, "s-", "live: fresh samples"),
         (left, "frozen", 1, "o--", "frozen, as they are"),
@@ -183,7 +175,7 @@ def main() -> int:
         saved = experiment.save(
             asdict(settings),
             {"frozen_codes": codes, "frozen_samples": FROZEN, "first": rows[0], "last": rows[-1]},
-            {"measurements.jsonl": to_json_lines(rows)},
+            {"measurements.jsonl": rows},
             draw(findings),
         )
     print_report(findings)

@@ -26,7 +26,6 @@ from course.core.command_line import DONE, parse, run_command
 from course.core.datasets import Dataset, Example
 from course.core.display import console, notice, p_value, percent, progress, table
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines
 from course.core.scoring import STRICT
 from course.core.stats import SIGNIFICANT, Counts, mean_pass_at_k, paired, rate_interval
 from course.policy import reinforce
@@ -161,16 +160,16 @@ def measure_policy(
 
 def measure_best_of(experiment: Experiment, pi0: Policy, dataset: Dataset, seed: int) -> Measured:
     """ANSWERS answers to each prompt, each the best of N samples of its own."""
-    passes, samples = dict.fromkeys(dataset.examples, 0), dict.fromkeys(dataset.examples, 0)
+    right: dict[str, list[int]] = {key: [] for key in dataset.examples}  # of each N samples, how many
     with progress(f"best of {N}", ANSWERS) as show:
         for turn in range(ANSWERS):
             completions = experiment.sample(pi0, dataset, STRICT, N, (seed, BEST, dataset.split, turn))
-            for example_id, (_, right) in counts_of(completions).items():
-                passes[example_id] += right > 0
-                samples[example_id] += right
+            for key, (_, passes) in counts_of(completions).items():
+                right[key].append(passes)
             show(turn + 1)
-    kl = mean(kl_of_best(right / (N * ANSWERS), N) for right in samples.values())
-    return Measured(BEST, dataset.split, {key: (ANSWERS, passed) for key, passed in passes.items()}, kl)
+    counts = {key: (ANSWERS, sum(passes > 0 for passes in turns)) for key, turns in right.items()}
+    kl = mean(kl_of_best(sum(turns) / (N * ANSWERS), N) for turns in right.values())
+    return Measured(BEST, dataset.split, counts, kl)
 
 
 def compared(before: Measured, after: Measured) -> dict[str, Any]:
@@ -257,7 +256,7 @@ def main() -> int:
         saved = experiment.save(
             asdict(settings),
             {"budget": budget, "kept": findings.right_samples, "ways": ways, "pairs": findings.pairs},
-            {"counts.jsonl": to_json_lines(counts), "measurements.jsonl": to_json_lines(learned.state.measured)},
+            {"counts.jsonl": counts, "measurements.jsonl": learned.state.measured},
             draw(findings),
             policies={"reinforce": learned.policy, "fine_tuned": findings.tuned},
             looks_at=experiment.holdout,

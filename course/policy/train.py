@@ -15,7 +15,6 @@ from typing import Any
 from course.core.command_line import DONE, parse, run_command
 from course.core.display import console, notice, percent, table
 from course.core.figures import COLOURS, new_figure, png
-from course.core.files import to_json_lines
 from course.core.scoring import STRICT
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
 from course.policy.core.learning import Learned, Settings, measure
@@ -43,13 +42,11 @@ def run(experiment: Experiment, settings: Settings) -> Findings:
 def draw(findings: Findings) -> bytes:
     """Both rewards and the KL over the steps."""
     settings, log, measured = findings.settings, findings.learned.state.log, findings.learned.state.measured
-    figure, (left, right) = new_figure(
-        f"REINFORCE on π0: rubric {settings.rubric}, beta {settings.beta:g}, seed {settings.seed}", panels=2, width=10
-    )
+    title = f"REINFORCE on π0: rubric {settings.rubric}, beta {settings.beta:g}, seed {settings.seed}"
+    figure, (left, right) = new_figure(title, panels=2, width=10)
     steps = [row["step"] for row in measured]
-    left.plot(
-        [row["step"] for row in log], [row["reward"] for row in log], color="#BBBBBB", lw=1, label="reward, train"
-    )
+    earned = [row["reward"] for row in log]
+    left.plot([row["step"] for row in log], earned, color="#BBBBBB", lw=1, label="reward, train")
     if settings.rubric != STRICT:
         left.plot(steps, [row["proxy"] for row in measured], "o-", color=COLOURS[0], label=f"{settings.rubric}, dev")
     left.plot(steps, [row["strict"] for row in measured], "s-", color=COLOURS[2], label="strict pass@1, dev")
@@ -98,10 +95,7 @@ def main() -> int:
         saved = experiment.save(
             asdict(settings),
             {"first": measured[0], "last": measured[-1], "holdout": findings.holdout},
-            {
-                "reinforce_log.jsonl": to_json_lines(learned.state.log),
-                "measurements.jsonl": to_json_lines(measured),
-            },
+            {"reinforce_log.jsonl": learned.state.log, "measurements.jsonl": measured},
             draw(findings),
             policies={"policy": learned.policy},
             looks_at=experiment.holdout,

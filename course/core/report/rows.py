@@ -119,13 +119,6 @@ def checks_of(result: Result) -> str:
     return text if len(text) <= LONGEST_TEXT else "{}"
 
 
-class Numbered(dict[str, int]):
-    """Gives each distinct text a number, from 0, in the order they come."""
-
-    def of(self, text: str) -> int:
-        return self.setdefault(text, len(self))
-
-
 def seen(text: str) -> str:
     """A text as the page shows it: nothing hidden, and cut if it is very long."""
     more = len(text) - LONGEST_TEXT
@@ -140,15 +133,15 @@ def rows_of(
     In a comparison a row's outcome is 0 where its example's rate went up, 1 where it went down, else 2; in one run it
     is 0 for a pass, else 1. Whole numbers travel as text, because a script rounds the large ones.
     """
-    prompts, checks = Numbered(), Numbered()
+    prompts, checks = dict[str, int](), dict[str, int]()  # the number of each text, in the order they come
     outcome_of = dict.fromkeys(verdict.wins, 0) | dict.fromkeys(verdict.losses, 1) if verdict else {}
 
     def side(result: Result | None) -> list[Any] | None:
         if result is None:
             return None
         text = None if result.completion is None else seen(result.completion)
-        extracted, number = seen(spell(result.details.get("extracted"))), checks.of(checks_of(result))
-        cells = [str(result.sample), text, f"{result.reward:g}", codes.index(code_of(result)), extracted, number]
+        extracted, number = spell(result.details.get("extracted")), checks.setdefault(checks_of(result), len(checks))
+        cells = [str(result.sample), text, f"{result.reward:g}", codes.index(code_of(result)), seen(extracted), number]
         unusual = unusual_characters((result.completion or "")[:LONGEST_TEXT])[:5]
         return [*cells, "; ".join(unusual)] if unusual else cells
 
@@ -156,7 +149,7 @@ def rows_of(
     for (example_id, _), pair in pairs.items():
         result = next(result for result in pair if result is not None)
         outcome = outcome_of.get(example_id, 2) if verdict else int(bool(result.code))
-        prompt = prompts.of(seen(result.prompt))
+        prompt = prompts.setdefault(seen(result.prompt), len(prompts))
         rows.append([seen(example_id), prompt, str(result.expected_answer), outcome, *map(side, pair)])
     return {
         "names": list(names),

@@ -2,7 +2,7 @@
 
 with open_experiment("shift", options, settings) as experiment:
     learned = experiment.learn(train_step, settings)
-    saved = experiment.save(asdict(settings), summary, files, picture)
+    saved = experiment.save(asdict(settings), summary, logs, picture)
 """
 
 import contextlib
@@ -19,13 +19,12 @@ from course.core.command_line import FoundError, option
 from course.core.datasets import Dataset, load_dataset
 from course.core.display import progress
 from course.core.experiment import PictureOptions, SavedRun, save_experiment
-from course.core.files import InputError, sha256, sha256_file, to_json
+from course.core.files import InputError, sha256, sha256_file, to_json, to_json_lines
 from course.core.golden import GoldenReport, golden_gate
 from course.core.manifest import FileRecord, PolicyRecord
 from course.core.paths import DEV, HOLDOUT, PI0, TRAIN
 from course.core.scoring import counts_by_example
 from course.core.stats import Counts
-from course.policy.core import tokenizer as bpe
 from course.policy.core.learning import (
     CollapsedError,
     DivergedError,
@@ -42,7 +41,7 @@ from course.policy.core.learning import (
 from course.policy.core.live_view import watch
 from course.policy.core.model import Policy
 from course.policy.core.rollouts import roll_out
-from course.policy.core.sampling import checkpoint_sha256, load_checkpoint, rng_for
+from course.policy.core.sampling import checkpoint_sha256, load_checkpoint, rng_for, save_checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,23 +109,18 @@ class Experiment:
         texts = roll_out(policy, self.tokenizer, examples, samples, rng_for(*stream)).texts
         return score_completions(examples, texts, rubric)
 
-    def write_checkpoint(self, policy: Policy, folder: Path) -> str:
-        """Write a policy as a checkpoint folder. Returns its hash."""
-        policy.save(folder, bpe.special_id(self.tokenizer, bpe.END))
-        self.tokenizer.save(str(folder / "tokenizer.json"))
-        return checkpoint_sha256(folder)
-
     def save(
         self,
         settings: dict[str, Any],
         summary: dict[str, Any],
-        files: dict[str, bytes],
+        logs: Mapping[str, Sequence[Any]],
         picture: bytes,
         policies: Mapping[str, Policy] | None = None,
         looks_at: Dataset | None = None,
     ) -> SavedRun:
-        """Write the run, its policies as checkpoints; then the states of its learning are no longer needed."""
+        """Write the run, its logs as JSONL and its policies as checkpoints; the states of its learning may go then."""
         sets = (self.train, self.dev, self.holdout)
+        learned = (policies or {}).items()
         saved = save_experiment(
             self.options,
             loop="C",
@@ -138,10 +132,10 @@ class Experiment:
             golden=self.golden,
             seconds_of_learning=self.seconds or None,
             summary=summary,
-            files=files,
+            files={name: to_json_lines(rows) for name, rows in logs.items()},
             picture=picture,
             looks_at=looks_at,
-            checkpoints={name: partial(self.write_checkpoint, policy) for name, policy in (policies or {}).items()},
+            checkpoints={name: partial(save_checkpoint, policy, self.tokenizer) for name, policy in learned},
         )
         for path in self.states:
             path.unlink(missing_ok=True)
@@ -160,9 +154,8 @@ def open_experiment(name: str, options: ExperimentOptions, settings: Settings) -
     if settings.prompts_per_step > len(train.examples):
         raise InputError("--prompts-per-step", f"{train.path.name} has only {len(train.examples)} examples")
     _, tokenizer = load_checkpoint(options.policy)
-    start = PolicyRecord(
-        start=checkpoint_sha256(options.policy), tokenizer=sha256_file(options.policy / "tokenizer.json")
-    )
+    tokenizer_sha256 = sha256_file(options.policy / "tokenizer.json")
+    start = PolicyRecord(start=checkpoint_sha256(options.policy), tokenizer=tokenizer_sha256)
     experiment = Experiment(name, options, golden, train, dev, holdout, tokenizer, start)
     try:
         yield experiment

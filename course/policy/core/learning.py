@@ -88,6 +88,11 @@ def score_completions(examples: Sequence[Example], texts: Sequence[str], rubric:
     return scored
 
 
+def counted(completions: Sequence[ScoredCompletion]) -> dict[str, int]:
+    """How many completions have each code."""
+    return dict(sorted(Counter(completion.code for completion in completions).items()))
+
+
 def measure(
     policy: Policy, reference: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, seed: int, step: int
 ) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def measure(
         "strict": sum(row.strict for row in scored) / len(scored),
         "proxy": sum(row.proxy for row in scored) / len(scored),
         **kl_from_reference(policy, reference, rollouts),
-        "codes": dict(sorted(Counter(row.code for row in scored).items())),
+        "codes": counted(scored),
         "completions": rollouts.texts[:SHOWN],
         "prompts": len(scored),
     }

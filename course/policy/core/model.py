@@ -147,12 +147,8 @@ class Policy(nn.Module):
         self.model = Decoder(config)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
-                scale = (
-                    (2 * config.num_hidden_layers) ** -0.5
-                    if name.endswith(("o_proj.weight", "down_proj.weight"))
-                    else 1.0
-                )
-                nn.init.normal_(parameter, std=0.02 * scale)
+                added_back = name.endswith(("o_proj.weight", "down_proj.weight"))
+                nn.init.normal_(parameter, std=0.02 * ((2 * config.num_hidden_layers) ** -0.5 if added_back else 1.0))
 
     def new_cache(self, rows: int, length: int) -> Tensor:
         """Room for keys and values: (layers, 2, P, heads, L, D)."""

@@ -31,9 +31,8 @@ class Rollouts:
     def rows(self, places: Sequence[int]) -> "Rollouts":
         """Some of the samples, in the same order."""
         texts = [self.texts[place] for place in places]
-        return Rollouts(
-            self.prompts, self.prompt_of[places], self.completions[places], self.completion_mask[places], texts
-        )
+        completions, completion_mask = self.completions[places], self.completion_mask[places]
+        return Rollouts(self.prompts, self.prompt_of[places], completions, completion_mask, texts)
 
 
 def roll_out(
@@ -47,16 +46,12 @@ def roll_out(
     ends = (completions == end).int().cumsum(1)
     completion_mask = (ends == 0) | ((ends == 1) & (completions == end))
     texts = completion_texts(tokenizer, completions, end)
-    return Rollouts(
-        prompts, torch.arange(len(examples)).repeat_interleave(samples), completions, completion_mask, texts
-    )
+    prompt_of = torch.arange(len(examples)).repeat_interleave(samples)
+    return Rollouts(prompts, prompt_of, completions, completion_mask, texts)
 
 
 def next_token_logprobs(policy: Policy, rollouts: Rollouts) -> Tensor:
-    """log π(· | prompt, tokens before) at each of the M tokens that were sampled, row by row: (M, V).
-
-    Every prompt is read once for all its samples.
-    """
+    """log π(· | prompt, tokens before) at each of the M tokens that were sampled, row by row: (M, V)."""
     used, prompt_of = torch.unique_consecutive(rollouts.prompt_of, return_inverse=True)
     prompts = Prompts(rollouts.prompts.ids[used], rollouts.prompts.lengths[used])
     row = torch.arange(len(prompt_of))

@@ -1,8 +1,4 @@
-"""How a policy speaks: tokens drawn one after another, from random numbers that have a name.
-
-Every completion has a random stream of its own, derived from the seed, the example's id and the sample's number, so a
-completion does not depend on what else is sampled beside it, and the same seed gives the same bytes.
-"""
+"""How a policy speaks: tokens drawn one after another, from random numbers that have a name."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -132,7 +128,6 @@ def sample_completions(
     temperature: float,
     top_p: float,
     seed: int,
-    max_new_tokens: int = MAX_NEW_TOKENS,
     show: Callable[[float], object] = lambda done: None,
 ) -> list[str]:
     """One completion for each (id, prompt, sample), in their order."""
@@ -143,7 +138,7 @@ def sample_completions(
     texts = [""] * len(items)
     for first in range(0, len(order), BATCH):
         batch = order[first : first + BATCH]
-        numbers = np.stack([uniform_numbers(seed, items[i][0], items[i][2], max_new_tokens) for i in batch])
+        numbers = np.stack([uniform_numbers(seed, items[i][0], items[i][2], MAX_NEW_TOKENS) for i in batch])
         ids = generate(policy, Prompts.of([prompts[i] for i in batch]), torch.from_numpy(numbers), end_id, choose)
         for i, text in zip(batch, completion_texts(tokenizer, ids, end_id), strict=True):
             texts[i] = text
@@ -168,6 +163,13 @@ def load_checkpoint(folder: Path) -> tuple[Policy, Tokenizer]:
         raise InputError(folder, f"not a checkpoint: {reason_of(error)}") from None
     except Exception as error:  # the readers of the three files raise whatever they like on a damaged one
         raise InputError(folder, f"not a checkpoint: {error}") from None
+
+
+def save_checkpoint(policy: Policy, tokenizer: Tokenizer, folder: Path) -> str:
+    """Write a policy and its tokenizer as a checkpoint folder. Returns its hash."""
+    policy.save(folder, bpe.special_id(tokenizer, bpe.END))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return checkpoint_sha256(folder)
 
 
 def checkpoint_sha256(folder: Path) -> str:
