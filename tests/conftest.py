@@ -13,9 +13,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from course.core.command_line import run_command
+from course.core.manifest import Manifest, manifest_file, sealed_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 DEV = ROOT / "data" / "datasets" / "math_dev.jsonl"
@@ -114,6 +116,15 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     """Write a JSONL file."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def forged(manifest: dict[str, Any]) -> bytes:
+    """A manifest, written and sealed as the course writes it; as it stands, where the course would not take it."""
+    body = {name: value for name, value in manifest.items() if name != "seal"}
+    try:
+        return manifest_file(msgspec.convert(body, Manifest))
+    except ValueError:
+        return sealed_bytes(body)
 
 
 @pytest.fixture

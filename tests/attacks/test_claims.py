@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from course.core.manifest import sealed_bytes
 from tests.attacks.test_comparisons import Measured, measured
 from tests.attacks.test_runs import Attack, Evaluate, manifest, reseal, rows, selected, summary
-from tests.conftest import DEV, PACK, ROLLOUTS, Command, write_rows
+from tests.conftest import DEV, PACK, ROLLOUTS, Command, forged, write_rows
 
 __all__ = ["measured", "selected"]  # fixtures
 HUGE = 10**30  # more than most readers of JSON keep whole
@@ -42,7 +41,7 @@ def listed_under_a_vast_name(run: Path) -> None:
     """A name that no file system takes, which `reseal` would leave out."""
     said = json.loads((run / "manifest.json").read_text())
     said["files"]["x" * 5000] = "0" * 64
-    (run / "manifest.json").write_bytes(sealed_bytes({k: v for k, v in said.items() if k != "seal"}))
+    (run / "manifest.json").write_bytes(forged(said))
 
 
 @pytest.mark.parametrize(

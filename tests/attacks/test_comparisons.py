@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from course.core.manifest import sealed_bytes
 from course.core.paths import GOLDEN
 from course.datasets import load_dataset
 from tests.attacks.test_runs import reseal, rows
-from tests.conftest import DEV, ROLLOUTS, Command, copy_repository, type_in, write_rows
+from tests.conftest import DEV, ROLLOUTS, Command, copy_repository, forged, type_in, write_rows
 
 Measured = Callable[..., Path]
 N = 30
@@ -225,7 +224,7 @@ def test_a_forged_parent_does_not_declare(measured: Measured, command: Command) 
     after = measured("two", 25, "--parent", before, "--change", "the model", policy="b")
     text = json.loads((before / "manifest.json").read_text())
     text["note"] = "written later"
-    (before / "manifest.json").write_bytes(sealed_bytes({k: v for k, v in text.items() if k != "seal"}))
+    (before / "manifest.json").write_bytes(forged(text))
     done = command("course.compare", before, after)
     assert done.code == 1
     assert "nobody declared it" in done.out

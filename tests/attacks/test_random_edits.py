@@ -14,9 +14,9 @@ import pytest
 
 from course.core import verification
 from course.core.files import InputError, sha256_file
-from course.core.manifest import MANIFEST, sealed_bytes
+from course.core.manifest import MANIFEST
 from course.core.verification import Verification, verify
-from tests.conftest import DEV, HOLDOUT, PACK, Command, write_rows
+from tests.conftest import DEV, HOLDOUT, PACK, Command, forged, write_rows
 
 Place = tuple[str, ...]  # the file's name, then the keys down to what was edited
 
@@ -135,7 +135,7 @@ def forge(rng: random.Random, run: Path) -> Place:
             path.write_bytes(path.read_bytes()[:-1] + b"!")
             place = (path.name,)
     manifest["files"] = {name: sha256_file(run / name) for name in manifest["files"] if (run / name).is_file()}
-    (run / MANIFEST).write_bytes(sealed_bytes({key: value for key, value in manifest.items() if key != "seal"}))
+    (run / MANIFEST).write_bytes(forged(manifest))
     return place
 
 
@@ -195,14 +195,14 @@ def test_each_edit_is_found_or_claimed(many: int, edits: int, command: Command, 
     for run in runs_of_all_kinds(command, tmp_path, many):
         assert verify(run).verified, verify(run)
         for _ in range(edits):
-            forged = tmp_path / "forged"
-            shutil.copytree(run, forged)
-            place = forge(rng, forged)
+            copy_of = tmp_path / "forged"
+            shutil.copytree(run, copy_of)
+            place = forge(rng, copy_of)
             try:
-                found = verify(forged)
+                found = verify(copy_of)
                 if found.verified and not is_claimed(place, found):
                     missed.append((run.parent.name, place))
             except InputError:
                 pass  # refused: no longer a run
-            shutil.rmtree(forged)
+            shutil.rmtree(copy_of)
     assert missed == []

@@ -12,8 +12,7 @@ import pytest
 
 from course.core.experiment import describe_commit
 from course.core.files import sha256_file
-from course.core.manifest import sealed_bytes
-from tests.conftest import DEV, PACK, ROLLOUTS, Command, type_in, write_rows
+from tests.conftest import DEV, PACK, ROLLOUTS, Command, forged, type_in, write_rows
 
 Evaluate = Callable[..., Path]
 Attack = Callable[[Path], None]
@@ -24,7 +23,7 @@ def reseal(run: Path, **fields: Any) -> None:
     manifest = {**json.loads((run / "manifest.json").read_text(encoding="utf-8")), **fields}
     manifest = {name: value for name, value in manifest.items() if value is not None and name != "seal"}
     manifest["files"] = {name: sha256_file(run / name) for name in manifest["files"] if (run / name).is_file()}
-    (run / "manifest.json").write_bytes(sealed_bytes(manifest))
+    (run / "manifest.json").write_bytes(forged(manifest))
 
 
 def summary(**fields: Any) -> Attack:
