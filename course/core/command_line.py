@@ -20,7 +20,7 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, NoReturn, TypeVar, get_args, get_type_hints, overload
+from typing import Any, NoReturn, TypeVar, cast, get_args, get_type_hints, overload
 
 from course.core import durable
 from course.core.display import console
@@ -202,7 +202,7 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
     def again(swallowed: Any) -> None:
         """A destructor or a weak reference's callback swallows what is raised in it: the signal is sent once more."""
         if isinstance(swallowed.exc_value, KeyboardInterrupt):
-            threading.Timer(0.01, signal.raise_signal, [caught[-1]]).start()
+            threading.Timer(0.01, to_main_thread, [caught[-1]]).start()
         else:
             sys.__unraisablehook__(swallowed)
 
@@ -221,6 +221,14 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
     sys.unraisablehook = before
     sys.exit(code)
+
+
+def to_main_thread(number: int) -> None:
+    """Send a signal to the main thread, which may be waiting and runs the handlers; Windows has only `raise_signal`."""
+    if sys.platform == "win32":
+        signal.raise_signal(number)
+    else:
+        signal.pthread_kill(cast(int, threading.main_thread().ident), number)
 
 
 def code_of(main: Callable[[], int | None]) -> int:
