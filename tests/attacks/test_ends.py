@@ -66,13 +66,17 @@ def wait_for(child: "subprocess.Popen[str]", folder: Path, pattern: str) -> None
 
 @pytest.mark.parametrize("number", SIGNALS, ids=[number.name for number in SIGNALS])
 def test_a_signal_cleans_up_in_one_line(number: signal.Signals, tmp_path: Path) -> None:
-    child = begin(*big_files(tmp_path), runs=tmp_path / "runs")
-    wait_for(child, tmp_path, "runs/.unfinished-*/results.jsonl")
-    child.send_signal(number)
-    _, err = child.communicate(timeout=SECONDS)
+    words = big_files(tmp_path)
+    for attempt in range(5):  # on a machine that stands still for a second the signal comes too late
+        child = begin(*words, runs=tmp_path / f"runs_{attempt}")
+        wait_for(child, tmp_path, f"runs_{attempt}/.unfinished-*/results.jsonl")
+        child.send_signal(number)
+        _, err = child.communicate(timeout=SECONDS)
+        if child.returncode != 0:
+            break
     assert child.returncode == 128 + number
     assert err == f"stopped by {number.name}: nothing is left half-written\n"
-    assert list((tmp_path / "runs").iterdir()) == []
+    assert list((tmp_path / f"runs_{attempt}").iterdir()) == []
 
 
 @pytest.mark.parametrize("first", SIGNALS, ids=[number.name for number in SIGNALS])
@@ -365,8 +369,8 @@ def kill_at_random(folder: Path, kills: int, commands: Iterator[list[str]], seed
     return ended
 
 
-def test_thirty_kills(tmp_path: Path) -> None:
-    assert kill_at_random(tmp_path, 30, commands(tmp_path), seed=0).total() == 30
+def test_ten_kills(tmp_path: Path) -> None:
+    assert kill_at_random(tmp_path, 10, commands(tmp_path), seed=0).total() == 10
 
 
 @pytest.mark.prove

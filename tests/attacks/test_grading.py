@@ -22,6 +22,7 @@ from course.grading.worker import DELIVERABLES, grade_folder
 from course.rubrics import RUBRICS
 from tests.conftest import ROOT, Command, copy_repository
 
+pytestmark = pytest.mark.prove  # processes that must be waited for, two minutes in all
 SOLUTION = ROOT / "teacher" / "solution"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has neither pipes in folders nor these limits")
 BY_PATH = {deliverable.path: deliverable for deliverable in DELIVERABLES}
@@ -225,7 +226,7 @@ HARMFUL: dict[str, tuple[str, str]] = {
 
 
 @POSIX
-@pytest.mark.parametrize("path", [SUITE, pytest.param(PATCH, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("path", [SUITE, PATCH])
 @pytest.mark.parametrize(("body", "said"), HARMFUL.values(), ids=HARMFUL.keys())
 def test_harmful_code_costs_one_verdict(student: Path, path: str, body: str, said: str) -> None:
     (student / path).write_text(HEAD + body, encoding="utf-8")
