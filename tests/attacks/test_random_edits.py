@@ -200,7 +200,9 @@ def test_each_edit_is_found_or_claimed(many: int, edits: int, command: Command, 
             place = forge(rng, copy_of)
             try:
                 found = verify(copy_of)
-                if found.verified and not is_claimed(place, found):
+                same = (copy_of / MANIFEST).read_bytes() == (run / MANIFEST).read_bytes()
+                changed = place[0] != MANIFEST or not same  # 1 in the place of 1.0 is written as 1.0 again
+                if changed and found.verified and not is_claimed(place, found):
                     missed.append((run.parent.name, place))
             except InputError:
                 pass  # refused: no longer a run
