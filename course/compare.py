@@ -10,12 +10,15 @@ else differs the comparison is refused, and each thing that differs is named wit
 answered by exact paired statistics: example by example, because both runs met the same examples.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.table import Table
+
 from course.core import stats
 from course.core.command_line import DONE, FOUND, option, parse, run_command
-from course.core.comparison import Comparison, NotComparable, compare_runs
+from course.core.comparison import Comparison, NotComparable, Reason, compare_runs
 from course.core.declarations import declare_afterwards
 from course.core.display import console, p_value, percent, table, typed, visible
 from course.core.files import InputError
@@ -37,14 +40,19 @@ class Settings:
             raise InputError("--change", "what was changed?")
 
 
+def table_of(reasons: Sequence[Reason]) -> Table:
+    """What differs, and what that makes of the change."""
+    rows = table("what differs", "what that makes of the change")
+    for reason in reasons:
+        rows.add_row(*reason)
+    return rows
+
+
 def print_refusal(refusal: NotComparable, runs: Runs) -> None:
     """What differs, what that makes of the change, and what to do instead."""
     out = console()
     out.print(f"REFUSED: {runs[0]} and {runs[1]} cannot be compared.")
-    rows = table("what differs", "what that makes of the change")
-    for reason in refusal.reasons:
-        rows.add_row(*reason)
-    out.print(rows)
+    out.print(table_of(refusal.reasons))
     if refusal.undeclared:
         out.print("If it is the one thing that you changed, say so:")
         out.print(f'  python -m course.compare {typed(runs[0])} {typed(runs[1])} --change "…"')
@@ -58,10 +66,7 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
     verdict = comparison.verdict
     if comparison.reasons:
         out.print("NOT A COMPARISON. These differ, and the numbers below can be attributed to none of them:")
-        rows = table("what differs", "what that makes of the change")
-        for reason in comparison.reasons:
-            rows.add_row(*reason)
-        out.print(rows)
+        out.print(table_of(comparison.reasons))
     for line in comparison.caveats:
         out.print(f"NOT VERIFIED, {line}")
     out.print(f"declared change: {visible(comparison.declared or 'none declared')}")

@@ -148,11 +148,10 @@ class CompletionsFile:
             return bool(self.seen[example_id] >> sample & 1)
         return (example_id, sample) in self.far
 
-    def counts(self) -> Counter[str]:
+    def counts(self) -> Iterator[tuple[str, int]]:
         """How many samples of every example were read."""
-        counted = Counter({key: bits.bit_count() for key, bits in self.seen.items()})
-        counted.update(key for key, _ in self.far)
-        return counted
+        far = Counter(key for key, _ in self.far)
+        return ((key, bits.bit_count() + far[key]) for key, bits in self.seen.items())
 
     def absent(self, asked: int | None) -> Iterator[tuple[str, int]]:
         """(id, sample) of every answer that was asked for and is not there, once all have been read.
@@ -160,11 +159,11 @@ class CompletionsFile:
         `asked` is the number of samples that each example was asked for; where it is not known, only an example
         without any answer lacks one. Raises InputError if an example has more answers than were asked for.
         """
-        for key, there in self.counts().items():
+        for key, there in self.counts():
             if asked is not None and there > asked:
                 more = f"{there} samples of {key!r}, where {asked} were asked for"
                 raise InputError(self.lines.path, more)
-            lacking = max(1, asked or 1) - there
+            lacking = (asked or 1) - there
             numbers = (number for number in itertools.count() if not self.has(key, number))
             yield from ((key, number) for number in itertools.islice(numbers, max(0, lacking)))
 

@@ -104,7 +104,7 @@ def save_experiment(
 ) -> SavedRun:
     """Write a run, whole or not at all. Raises FoundError where the scorer fails the golden gate, and InputError.
 
-    `record` holds further fields of the manifest (`settings`, or what `scoring.provenance` gives). `files` maps names
+    `record` holds further fields of the manifest (`settings`, or what `Measurement.record` gives). `files` maps names
     in the run to their bytes; `checkpoints` maps folders to functions that write them and return their hash; the
     picture is named after the experiment. `writer` is a run already begun, `golden` the report of a gate already
     passed. `looks_at` is a data set that was measured: if it is a holdout, the looks at it are counted. `paths` says

@@ -130,7 +130,7 @@ def check_case(report: GoldenReport, case: GoldenCase, scorer: Scorer) -> None:
     report.cases += 1
     example = {"id": case.id, "prompt": case.prompt, "expected_answer": case.expected_answer}
     try:
-        kind, gave = judge(case, scorer(example, case.given))
+        kind, gave = error_of(case, scorer(example, case.given))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # to find broken scorers is what the gate is for
@@ -139,7 +139,7 @@ def check_case(report: GoldenReport, case: GoldenCase, scorer: Scorer) -> None:
         getattr(report, kind).append((case, gave))
 
 
-def judge(case: GoldenCase, result: Any) -> tuple[str, str]:
+def error_of(case: GoldenCase, result: Any) -> tuple[str, str]:
     """The kind of error that a result shows (empty: none), and what the scorer gave, in words."""
     assert case.reward is not None, "load_cases sets it"
     if type(result) is not dict or result.keys() != {"reward", "details"} or type(result["details"]) is not dict:

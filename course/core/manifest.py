@@ -138,6 +138,11 @@ class Manifest(Record, frozen=True, kw_only=True):
         return RESULTS in self.files
 
 
+def checkpoint_identity(config_sha256: str, weights_sha256: str) -> str:
+    """Identifies a policy that can be sampled, by the hashes of its network's shape and of its weights."""
+    return sha256((config_sha256 + weights_sha256).encode())
+
+
 def is_run(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 

@@ -56,8 +56,9 @@ class Measurement:
                 if (row.id, text) not in known:
                     known[row.id, text] = score_one(example, row.sample, text)
                 result = known[row.id, text]
-            said = {"error": row.error, "finish_reason": row.finish_reason, "metadata": row.metadata}
-            if result.sample != row.sample or any(value not in (None, {}) for value in said.values()):
+            more = row.error is not None or row.finish_reason is not None or row.metadata
+            if more or result.sample != row.sample:
+                said = {"error": row.error, "finish_reason": row.finish_reason, "metadata": row.metadata}
                 result = msgspec.structs.replace(result, sample=row.sample, **said)
             self.tally.add(result.id, result.reward, result.code, result.finish_reason)
             yield result

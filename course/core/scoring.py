@@ -58,9 +58,9 @@ def lost_answers(summary: Mapping[str, Any]) -> list[str]:
             f"WARNING: from {fewest} to {most} answers an example, {summary['scored']} over {examples} examples, where "
             f"{most} each would be {expected}. If some were lost, --samples {most} counts them as failed."
         )
-    cut = {reason: many for reason, many in reasons.items() if reason.lower() in CUT_OFF}
-    for reason, many in cut.items():
-        lines.append(f"{many} of {summary['scored']} answers were cut off (finish_reason {visible(reason)}).")
+    for reason, many in reasons.items():
+        if reason.lower() in CUT_OFF:
+            lines.append(f"{many} of {summary['scored']} answers were cut off (finish_reason {visible(reason)}).")
     return lines
 
 

@@ -19,9 +19,9 @@ from typing import Any
 import msgspec
 
 from course.core.datasets import MOST_SAMPLES, Example, sidecar_path
-from course.core.files import InputError, lines_of, read_bytes, read_json, sha256, sha256_file, to_pretty_json
+from course.core.files import InputError, lines_of, read_bytes, read_json, sha256_file, to_pretty_json
 from course.core.golden import check_golden
-from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, load_manifest
+from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, checkpoint_identity, load_manifest
 from course.core.measurement import Measurement
 from course.core.paths import DATA
 from course.core.runs import Result, damage, load_results, result_line, result_of
@@ -108,10 +108,12 @@ def manifest_by_itself(manifest: Manifest, found: Verification) -> dict[str, Any
 
 
 def checkpoints_of(files: Mapping[str, str]) -> dict[str, str]:
-    """The hash of every checkpoint of a run, by its folder: that of the hashes of its two files."""
+    """The hash of every checkpoint of a run, by its folder."""
     folders = [name.removesuffix("/model.safetensors") for name in files if name.endswith("/model.safetensors")]
-    parts = ("config.json", "model.safetensors")
-    return {folder: sha256("".join(files.get(f"{folder}/{part}", "") for part in parts).encode()) for folder in folders}
+    return {
+        folder: checkpoint_identity(files.get(f"{folder}/config.json", ""), files[f"{folder}/model.safetensors"])
+        for folder in folders
+    }
 
 
 def unlike(record: Any, expected: Mapping[str, Any], source: str, where: str = MANIFEST) -> Iterator[str]:

@@ -63,7 +63,7 @@ def describe(settings: Settings) -> Sidecar:
 
 def asked_by_count(completions: CompletionsFile) -> int:
     """How many samples each prompt was asked for, where all that have any have as many. Raises InputError."""
-    counts = set(completions.counts().values()) - {0}
+    counts = {there for _, there in completions.counts()} - {0}
     if len(counts) != 1:
         reason = (
             f"some prompts have {min(counts)} samples and some {max(counts)}: say with --samples how many were asked"

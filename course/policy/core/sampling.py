@@ -11,7 +11,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from course.core.files import InputError, reason_of, sha256, sha256_file
+from course.core.files import InputError, reason_of, sha256_file
+from course.core.manifest import checkpoint_identity
 from course.policy.core import tokenizer as bpe
 from course.policy.core.model import Places, Policy
 
@@ -174,4 +175,4 @@ def save_checkpoint(policy: Policy, tokenizer: Tokenizer, folder: Path) -> str:
 
 def checkpoint_sha256(folder: Path) -> str:
     """Identifies what is sampled: the network's shape and its weights."""
-    return sha256("".join(sha256_file(folder / name) for name in ("config.json", "model.safetensors")).encode())
+    return checkpoint_identity(sha256_file(folder / "config.json"), sha256_file(folder / "model.safetensors"))
