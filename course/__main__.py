@@ -50,6 +50,7 @@ COMMANDS = (
         ("course.try_one", "ask the scorer about one completion"),
         ("course.golden", "the cases that the scorer must get right"),
         ("course.seal", "has anyone changed the core?"),
+        ("course.claims", "what is claimed of RL for language models, and what was measured"),
     )),
     ("Your course", (
         ("course.check", "every deliverable: there, missing, or what is wrong with it"),
