@@ -145,6 +145,16 @@ def test_every_symbol_of_the_formulas_is_in_the_table() -> None:
     assert used - symbols(table) - counters == set()
 
 
+def test_a_sentence_to_remember_has_the_same_words_on_every_page() -> None:
+    wordings: dict[str, set[str]] = {}
+    for page in (ROOT / "docs").glob("*.md"):
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        for sentence in re.findall(r'Remember: "([^"]+)"', text):
+            wordings.setdefault(" ".join(sentence.split()[:3]), set()).add(sentence)
+    assert len(wordings) >= 4
+    assert [different for different in wordings.values() if len(different) > 1] == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the documents' commands are typed into bash here")
 @pytest.mark.parametrize("page", [INTRODUCTION, PRACTICE])
 def test_each_command_prints_what_is_shown_below_it(page: str, tmp_path: Path) -> None:
