@@ -1,6 +1,7 @@
 """The two introductions: their mathematics survives Markdown, their symbols are in the code, their numbers hold."""
 
 import ast
+import html
 import json
 import math
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
+from matplotlib.mathtext import MathTextParser
 
 from course.core import stats
 from course.core.bandit import load_bandit, log_prob_gradient, softmax
@@ -94,6 +97,20 @@ def test_mathematics_survives_markdown(page: Path) -> None:
 )
 def test_mathematics_that_markdown_spoils_is_found(spoiled: str) -> None:
     assert flaws_of_page(spoiled)
+
+
+def test_every_formula_comes_through_commonmark_as_it_is_and_can_be_typeset() -> None:
+    """By a reader of CommonMark, and by matplotlib, which knows less of LaTeX than GitHub does."""
+    page = text_of(INTRODUCTION)
+    shown = html.unescape(MarkdownIt("commonmark").enable("table").render(page))
+    prose = CODE.sub("code", FENCE.sub("", page))
+    formulas = DISPLAY.findall(prose) + INLINE.findall(DISPLAY.sub("", prose))
+    assert len(formulas) > 100
+    typesetter = MathTextParser("agg")
+    for formula in formulas:
+        assert formula in shown
+        braced = re.sub(r"\\(mathbb|mathbf) (.)", r"\\\1{\2}", " ".join(formula.split()))
+        typesetter.parse(f"${braced}$")
 
 
 def names_in(path: Path) -> set[str]:
