@@ -1,5 +1,6 @@
 """The ledger: its rows and their numbers, the page, and that each verdict follows the code: made wrong, it changes."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,17 @@ def test_the_page_is_what_the_record_gives(record: Record) -> None:
     assert drawn == WITH_PICTURE.keys()
 
 
+def test_the_readme_opens_with_three_rows_of_the_record(record: Record) -> None:
+    """Its numbers are those of the claim's parts, in their order, as the ledger shows them."""
+    rows = re.findall(r"^\| (.+\.) \| (.+) \| (.+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert len(rows) == 3
+    for sentence, said, verdict in rows:
+        claim = next(claim for claim in CLAIMS if claim.sentence == sentence)
+        assert verdict == claim.verdict(record.outcomes)
+        shown = [part.show(record.outcomes[part.measurement].mean(part.name)).split()[0] for part in claim.parts]
+        assert re.findall(r"[+-]?[0-9]+\.[0-9]", said) == shown
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_measured_anew_a_quick_measurement_says_what_the_record_says(name: str, record: Record, tmp_path: Path) -> None:
     fresh = measured(name, tmp_path, 100, len(record.outcomes[name].seeds))
@@ -114,23 +126,23 @@ def measured(name: str, folder: Path, first: int = 0, seeds: int = 1) -> Outcome
 
 
 def test_the_ledger_is_printed_and_one_claim_is_measured_anew(command: Command, tmp_path: Path) -> None:
-    done = command("claims")
+    done = command("course.claims")
     assert done.code == 0
     assert f"{len(CLAIMS)} claims" in done.out
     assert "Next: python -m course.claims" in done.out
     number = next(n for n, claim in enumerate(CLAIMS, 1) if claim.measurements == ["leash"])
-    done = command("claims", str(number), "--runs-dir", str(tmp_path / "runs"))
+    done = command("course.claims", str(number), "--runs-dir", str(tmp_path / "runs"))
     assert done.code == 0, done.out + done.err
     assert "verdict: holds; the record says: holds" in done.out
     assert not list((tmp_path / "runs" / ".claims").iterdir())
-    assert command("verify_run", "--run", str(tmp_path / "runs" / "run_001")).code == 0
+    assert command("course.verify_run", "--run", str(tmp_path / "runs" / "run_001")).code == 0
 
 
 @pytest.mark.parametrize(
     "words", [("0",), ("999",), ("x",), ("--record",), ("1", "--record"), ("--all", "--record"), ("--seed", "-1")]
 )
 def test_what_cannot_be_measured_is_refused_in_a_line(command: Command, tmp_path: Path, words: tuple[str, ...]) -> None:
-    done = command("claims", *words, "--runs-dir", str(tmp_path / "runs"))
+    done = command("course.claims", *words, "--runs-dir", str(tmp_path / "runs"))
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
@@ -138,7 +150,7 @@ def test_what_cannot_be_measured_is_refused_in_a_line(command: Command, tmp_path
 
 def test_a_claim_that_cannot_be_measured_says_why(command: Command, tmp_path: Path) -> None:
     number = next(n for n, claim in enumerate(CLAIMS, 1) if claim.why)
-    done = command("claims", str(number), "--runs-dir", str(tmp_path / "runs"))
+    done = command("course.claims", str(number), "--runs-dir", str(tmp_path / "runs"))
     assert done.code == 2
     assert CLAIMS[number - 1].why in done.err
 
@@ -148,7 +160,7 @@ def test_another_verdict_than_the_recorded_one_is_said_and_is_exit_code_1(
 ) -> None:
     number = next(n for n, claim in enumerate(CLAIMS, 1) if claim.measurements == ["leash"])
     monkeypatch.setattr(kl_tradeoff_demo, "closed_form", lambda reference, rewards, beta: np.tile(reference, (12, 1)))
-    done = command("claims", str(number), "--runs-dir", str(tmp_path / "runs"))
+    done = command("course.claims", str(number), "--runs-dir", str(tmp_path / "runs"))
     assert done.code == 1
     assert "verdict: does not hold here; the record says: holds" in done.out
 

@@ -22,7 +22,7 @@ from course.core.files import InputError, read_bytes, read_json, sha256, to_pret
 from course.core.manifest import CoreRecord
 from course.core.paths import ROOT
 
-SEALED_DATA = ("data/**/*.json", "data/**/*.jsonl", "data/**/*.safetensors")
+SEALED_DATA = ("data/**/*.json", "data/**/*.jsonl", "data/**/*.safetensors", "data/**/*.toml")
 YOURS = re.compile(rb"^(# >>> yours to edit\r?\n).*?^(# <<< yours to edit\r?)$", re.DOTALL | re.MULTILINE)
 HAS_A_REGION = "course/selection_demo.py"  # nowhere else is a mark a mark
 SHADOWED = {*sys.stdlib_module_names, *PACKAGES, "safetensors", "torch"} - {"test"}

@@ -186,11 +186,9 @@ def frontier(seed: int) -> Measured:
     with experiment_of(settings, options) as experiment:
         found = frontier_command.run(experiment, settings, options)
     rows = found.leashes
-    pairs = list(pairwise(rows))
     values: dict[str, Number] = {
-        "kl_rises": min(after["kl"] - before["kl"] for before, after in pairs),
-        "reward_rises": min(after["proxy"] - before["proxy"] for before, after in pairs),
-        "strict_end": rows[-1]["strict"] - max(row["strict"] for row in rows),
+        "kl_rises": min(after["kl"] - before["kl"] for before, after in pairwise(rows)),
+        "reward_gain": rows[-1]["proxy"] - rows[0]["proxy"],
     }
     return Measured(values, len(rows), "strengths of the leash", frontier_command.draw(found))
 
