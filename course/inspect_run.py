@@ -21,7 +21,7 @@ from course.core.display import console, percent, table, typed, unusual_characte
 from course.core.files import InputError, read_json, sha256_file
 from course.core.manifest import RESULTS, SUMMARY, Manifest, has_whole_seal, load_manifest
 from course.core.paths import RUNS
-from course.core.runs import Result, damage, list_runs, load_results
+from course.core.runs import HANDWRITTEN, Result, damage, has_a_note, list_runs, load_results
 from course.core.scoring import REASONS
 
 Numbered = tuple[int, Result]  # a result, and its place in the file
@@ -56,6 +56,8 @@ def print_results(run: Path, settings: Settings) -> None:
     out = console()
     if damage(run):
         out.print(f"THIS RUN IS DAMAGED: python -m course.verify_run --run {typed(run)} says where.\n")
+    if has_a_note(run):
+        out.print(f"{HANDWRITTEN} in this run is a note, written by hand: no part of what is verified.\n")
     total = sum(1 for _ in matching(run, settings))
     top, bottom = settings.top_k or 0, settings.bottom_k or 0
     if not top and not bottom:

@@ -73,6 +73,17 @@ def same(*headings: str, words: int = notes.ENOUGH) -> dict[str, int]:
     return dict.fromkeys(headings, words)
 
 
+def grade_summary(root: Path) -> Verdict:
+    """The summary of a run of Loop B."""
+    grade = partial(
+        notes.grade_note,
+        headings=same("What selection did", "Where it still fails", "What did not change"),
+        facts=(notes.selection_figures,),
+        known_fields=(*map(str.lower, notes.SELECTION_FIGURES), "label of the gain"),
+    )
+    return student_runs.grade_summary(root, grade)
+
+
 SELECTED = "runs/run_00X/selection_demo.jsonl"
 MILESTONES = (
     Milestone(
@@ -108,12 +119,7 @@ MILESTONES = (
         "0.5",
         "Selection is already optimisation",
         Deliverable(SELECTED, "python -m course.selection_demo", student_runs.grade_selection, slow=True),
-        note(
-            "selection.md",
-            same("What selection did", "Where it still fails", "What did not change"),
-            notes.selection_figures,
-            known_fields=("run", "pass@1", "pass@n", "label of the gain"),
-        ),
+        Deliverable("runs/run_00X/README.md", "python -m course.selection_demo, and fill it in", grade_summary),
     ),
     Milestone(
         "1",

@@ -63,7 +63,7 @@ class Note:
 
     @property
     def name(self) -> str:
-        return f"notes/{self.path.name}"
+        return f"{self.path.parent.name}/{self.path.name}"
 
     def section(self, heading: str) -> str:
         """The student's text below a heading; empty if there is no such heading."""

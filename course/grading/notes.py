@@ -30,6 +30,13 @@ IMAGE = re.compile(r"!\[[^\]\[]*\]\(\s*<?([^)>\s\"]+)|<img[^<>]*?\ssrc=[\"']([^\
 FIGURE = re.compile(r"([0-9]+)\s*(?:/|of)\s*([1-9][0-9]*)|([0-9]*[.,]?[0-9]+)\s*(%?)")
 CLOSE = 0.0005 + 1e-9  # a rate is quoted to a tenth of a percent, or to the third digit
 
+SELECTION_FIGURES = {
+    "average reward, N = 1": "mean_reward_first",
+    "average reward, chosen": "mean_reward_chosen",
+    "pass@1": "pass_at_1",
+    "pass@N": "pass_at_n",
+}
+
 Fact = Callable[[Note], str | None]  # what is wrong with a note, or None; raises InputError too
 
 
@@ -144,13 +151,14 @@ def three_questions(note: Note) -> str | None:
 
 
 def selection_figures(note: Note) -> str | None:
-    """The figures and the label of the note on selection, held against its run."""
-    run = run_of(note, "selection_demo")
-    selection = read_json(run / SUMMARY)["selection"]
-    for name, key in (("pass@1", "pass_at_1"), ("pass@N", "pass_at_n")):
+    """The figures and the label of a run's README.md, held against the run."""
+    run = note.path.parent
+    summary = read_json(run / SUMMARY)
+    measured = {**summary["selection"], "mean_reward_chosen": summary["mean_reward"]}
+    for name, key in SELECTION_FIGURES.items():
         said = note.field(name)
-        if not same_rate(said, selection[key]):
-            return f"{name} is {said} in the note, and {100 * selection[key]:.1f} % in {run.name}"
+        if not same_rate(said, measured[key]):
+            return f"{name} is {said} in the note, and {100 * measured[key]:.1f} % in {run.name}"
     label = re.sub(r"\bnot (?:a )?learning\b", "", note.field("label of the gain").lower())
     words = set(re.findall(r"\b(?:selection|learning|no|not)\b", label))
     if words != {"selection"}:
