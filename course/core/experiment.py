@@ -73,9 +73,6 @@ class SavedRun:
     def close(self, following: str, *more: str) -> None:
         """The closing lines: what to know, where the run is, what to look at, and what to type next."""
         out = console()
-        looks = self.manifest.circumstances.earlier_looks_at_this_holdout
-        if looks is not None:
-            out.print("", *looks_line(looks).splitlines(), sep="\n")
         if not self.manifest.core.sealed:
             out.print("\nThe seal on the core is broken (python -m course.seal says where). The run records it.")
         out.print(f"\nRun written to {self.folder}{f'; look at {self.picture}' if self.picture else ''}")
@@ -133,6 +130,8 @@ def save_experiment(
             where = msgspec.structs.replace(where, earlier_looks_at_this_holdout=looks)
             manifest = Manifest(format=FORMAT, files=hashes, circumstances=where, **record)
             folder = run.finish(manifest)
+    if looks is not None:  # to be known before any figure is seen
+        console().print(*looks_line(looks).splitlines(), "", sep="\n")
     return SavedRun(folder, manifest, None if picture is None else folder / f"{experiment}.png")
 
 
