@@ -123,7 +123,7 @@ def print_runs(runs_dir: Path) -> None:
     if not runs:
         out.print(f"no runs in {runs_dir} yet. Make one: make eval")
         return
-    rows = table("run", "loop", "data set or demo", "scorer", "sampling", "change", ">pass rate")
+    rows = table("run", "loop", "data set or demo", "prompts", "scorer", "sampling", "change", ">pass rate")
     refused = []
     for run in runs:
         try:
@@ -146,8 +146,8 @@ def print_runs(runs_dir: Path) -> None:
 
 def cells_of(manifest: Manifest, rate: Rate) -> list[str]:
     """One row of the table of runs, without the run's name."""
-    sampling, change, scorer = manifest.sampling, manifest.change, manifest.scorer
-    how = "unknown" if manifest.dataset else "none"
+    sampling, change, scorer, dataset = manifest.sampling, manifest.change, manifest.scorer, manifest.dataset
+    how = "unknown" if dataset else "none"
     if sampling and manifest.policy:
         how = f"{manifest.policy.name} T={sampling.temperature:g} top_p={sampling.top_p:g}"
         how += f" n={sampling.samples_per_prompt} seed={sampling.seed}"
@@ -157,7 +157,8 @@ def cells_of(manifest: Manifest, rate: Rate) -> list[str]:
         passed = f"{rate.passes}/{rate.scored} = {percent(rate.pass_rate)}"
     return [
         manifest.loop,
-        str(manifest.dataset.name if manifest.dataset else manifest.experiment),
+        f"{dataset.name} {dataset.sha256[:8]}" if dataset else str(manifest.experiment),
+        manifest.prompts_version,
         f"v{scorer.spec_version} {scorer.sha256[:8]}{seal}",
         how,
         visible(f"{change.declared} (since {change.parent})" if change else "none"),

@@ -415,7 +415,7 @@ def test_the_bandit_learns(baseline: str, bandit: Bandit) -> None:
     for row in log:
         assert row.advantage == row.reward - row.baseline
         assert sum(row.probs_after) == pytest.approx(1)
-        assert f"advantage {row.advantage:+.3f}" in bandit_train.story(row)
+        assert f"advantage {row.advantage:+.3f}" in bandit_train.step_lines(row)[0]
 
 
 @pytest.mark.parametrize("baseline", BASELINES)

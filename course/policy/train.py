@@ -6,8 +6,9 @@
     python -m course.policy.train --holdout
 
 The algorithm is `course/policy/reinforce.py`, to be read from top to bottom. This command runs it once, measures on
-dev while it learns, on the holdout only if asked (once, at the end, and the look is counted), and keeps the learned policy as a checkpoint. The strict scorer
-is a rubric like the others here, and the default. A run that was stopped resumes when the command is typed again.
+dev while it learns, and keeps the learned policy as a checkpoint. The holdout is measured only with --holdout, once, at
+the end. The strict scorer is a rubric like the others here, and the default. A run that was stopped resumes when the
+command is typed again.
 """
 
 from dataclasses import asdict, dataclass
