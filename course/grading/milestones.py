@@ -188,10 +188,17 @@ MILESTONES = (
     Milestone(
         "6",
         "From evaluation to optimisation",
-        run("/select_or_learn.jsonl", "python -m course.select_or_learn", "select_or_learn"),
         note(
             "mental_map_v2.md",
-            same("Definitions", "How it fails, and how to see it", "From verification to preferences", words=30),
+            same(
+                "Definitions",
+                "Selection as policy improvement",
+                "How it fails, and how to see it",
+                "From verification to preferences",
+                words=30,
+            ),
+            notes.best_of_each,
+            known_fields=("best of 1", "best of 4", "best of 8"),
             drawn="The three loops, drawn",
         ),
     ),

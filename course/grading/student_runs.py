@@ -1,15 +1,17 @@
 """A student's runs, graded: is there one as it was asked for, does it verify, was it made with a whole seal?"""
 
+import contextlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from course.core.files import InputError, JsonLines, read_bytes
-from course.core.manifest import Manifest, load_manifest
+from course.core.files import InputError, JsonLines, read_bytes, read_json
+from course.core.manifest import SUMMARY, Manifest, load_manifest
 from course.core.paths import ROOT
-from course.core.runs import HANDWRITTEN, has_a_note, list_runs
+from course.core.runs import HANDWRITTEN, damage, has_a_note, list_runs
+from course.core.scoring import STRICT
 from course.core.seal import region_sha256
 from course.core.verification import RULE_CHANGED, verify
 from course.grading.note_parser import sentence_words
@@ -115,6 +117,17 @@ def grade_summary(root: Path, grade: Callable[[Path], Verdict]) -> Verdict:
             verdicts.append(wrong(message_of(error, root)))
     verdicts.sort(key=lambda verdict: (THERE, WRONG, MISSING).index(verdict.state))
     return verdicts[0] if verdicts else missing()
+
+
+def rates_of_best(root: Path, n: int) -> list[float]:
+    """The mean reward of the chosen samples in every whole run of best of n, chosen by the strict scorer."""
+    rates = []
+    for run in list_runs(root / "runs"):
+        with contextlib.suppress(InputError):  # a run that cannot be read gives no rate
+            chosen = load_manifest(run).selection
+            if chosen and (chosen.n, chosen.select_with) == (n, STRICT) and not damage(run):
+                rates.append(float(read_json(run / SUMMARY)["mean_reward"]))
+    return rates
 
 
 def trouble_with_the_rule(root: Path) -> str | None:
