@@ -442,7 +442,7 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
         "notes/mental_map_v2.md",
         "best of 4 is 58.0 % in the note, and in no run here",
     ),
-    ("a summary that is a link", summary_linked, SUMMARY, "type: python -m course.selection_demo"),
+    ("a summary that is a link", summary_linked, SUMMARY, "still the template"),
     (
         "two predictions",
         run_again("policy_gradient", *SLOWLY, "--steps", 2),

@@ -186,7 +186,7 @@ def test_another_system_prompt_is_another_environment(
     told.write_bytes(b"\xff")
     done = command("course.datasets.describe", *words, *HOW, "--system-prompt", told)
     assert done.err == f"error: {told}: not UTF-8 text\n"
-    moved = shutil.copy(completions, tmp_path / "again.jsonl")
+    moved = Path(shutil.copy(completions, tmp_path / "again.jsonl"))
     told.write_text("Answer.", encoding="utf-8")
     words = ("--dataset", dataset, "--completions", moved)
     command("course.datasets.describe", *words, *HOW, "--system-prompt", told)

@@ -100,7 +100,7 @@ MILESTONES = (
     ),
     Milestone(
         "0",
-        "Orientation, and the first measurement",
+        "Orientation, vocabulary map, first measurement",
         run(" (Loop A)", "make eval", None, student_runs.on_the_frozen_rollouts),
         file("notes/kata_1.toml", "python -m course.kata --answer", partial(files.grade_answers, kata=1)),
         note(
@@ -117,13 +117,13 @@ MILESTONES = (
     ),
     Milestone(
         "0.5",
-        "Selection is already optimisation",
+        "Selection is already optimisation (best of N)",
         Deliverable(SELECTED, "python -m course.selection_demo", student_runs.grade_selection, slow=True),
         Deliverable("runs/run_00X/README.md", "python -m course.selection_demo, and fill it in", grade_summary),
     ),
     Milestone(
         "1",
-        "One update in slow motion",
+        "One RL update in slow motion (a bandit, no calculus)",
         Deliverable("runs/run_00X/predictions.jsonl", student_runs.SLOWLY, student_runs.grade_predictions),
         run("/bandit_train_log.txt", "python -m course.bandit_train", "bandit_train"),
         note(
@@ -135,7 +135,7 @@ MILESTONES = (
     ),
     Milestone(
         "2",
-        "From bandits to sequences",
+        "From bandits to sequences: credit assignment",
         run("/toy_mdp_log.txt", "python -m course.toy_mdp", "toy_mdp"),
         note(
             "credit_assignment.md",
@@ -145,7 +145,7 @@ MILESTONES = (
     ),
     Milestone(
         "3",
-        "The language model as a policy",
+        "The language model as a policy, and the leash",
         run("/kl_tradeoff.csv", "python -m course.kl_tradeoff_demo", "kl_tradeoff"),
         note(
             "llm_as_policy.md",
@@ -187,7 +187,7 @@ MILESTONES = (
     ),
     Milestone(
         "6",
-        "From evaluation to optimisation",
+        "From evaluation to optimisation: best of N, RLHF and RLVR",
         note(
             "mental_map_v2.md",
             same(
