@@ -2,6 +2,7 @@
 
     python -m course.bandit_train
     python -m course.bandit_train --baseline none --steps 50
+    python -m course.bandit_train --explain             afterwards: each shown step in plain English
 
 The actions are a handful of real completions of one prompt; `score` gives the reward. Each step samples an action,
 takes a baseline off its reward, and moves the probabilities by this advantage (`reinforce` in core/bandit.py is the
@@ -27,9 +28,10 @@ from course.core.files import InputError, to_json_lines
 ABLATION_SEEDS = 200
 ABLATION_BATCH = 8
 VARIANCE_DRAWS = 20_000
-SHOWN_LINES = 14
+SHOWN_STEPS = 12
 LOG_FIELDS = (
-    "step", "action", "completion", "prob", "reward", "baseline", "advantage", "prob_after", "probs_after"
+    "step", "theta", "probs", "action", "completion", "prob", "reward", "baseline", "advantage", "theta_after",
+    "prob_after", "probs_after",
 )  # fmt: skip
 SIGN_LINE = "advantage > 0: better than the baseline, the sampled action is reinforced; < 0: worse, it is suppressed"
 
@@ -39,6 +41,7 @@ class Settings(BanditOptions):
     steps: int = option(60, "updates of the policy", at_least=1)
     baseline: str = option("running", "what is taken off the reward", choices=BASELINES)
     batch: int = option(1, "samples for each step; the batch baseline needs two", at_least=1)
+    explain: bool = option(False, "print the plain-English reading below each step; write your own first")
 
     def check(self) -> None:
         """Refuse a mean over one sample, which would leave no advantage. Raises InputError."""
@@ -102,7 +105,20 @@ def variance_table(rewards: np.ndarray, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def story(row: Step) -> str:
+def step_lines(row: Step) -> list[str]:
+    """One row of the log: the sample and its advantage, and the whole policy before and after. No reading."""
+    sampled = f"step {row.step:3d}: sampled action {row.action} `{visible(row.completion)}`, reward {row.reward:g}"
+    policies = (row.theta, row.theta_after), (row.probs, row.probs_after)
+    moves = [" -> ".join(" ".join(f"{value:{form}}" for value in values) for values in pair)
+             for pair, form in zip(policies, ("+.3f", ".3f"), strict=True)]  # fmt: skip
+    return [
+        f"{sampled}, baseline {row.baseline:.3f}, advantage {row.advantage:+.3f}",
+        f"  theta {moves[0]}",
+        f"  probs {moves[1]}",
+    ]
+
+
+def reading(row: Step) -> str:
     """One row of the log in plain English."""
     if row.advantage > 0:
         what = "better than the baseline, so it is reinforced"
@@ -110,16 +126,13 @@ def story(row: Step) -> str:
         what = "worse than the baseline, so it is suppressed"
     else:
         what = "equal to the baseline, so it pushes nothing"
-    direction = f"{row.prob:.3f} -> {row.prob_after:.3f}"
-    return (
-        f"step {row.step:3d}: sampled action {row.action} `{visible(row.completion)}`, reward {row.reward:g}, "
-        f"baseline {row.baseline:.3f}, advantage {row.advantage:+.3f}: {what} ({direction})"
-    )
+    return f"  read: {what} ({row.prob:.3f} -> {row.prob_after:.3f})"
 
 
 def log_lines(findings: Findings) -> list[str]:
-    """The log as text."""
-    return [f"prompt: {findings.bandit.example['prompt']}", SIGN_LINE, *map(story, findings.log)]
+    """The log as text: numbers alone, since the reading is the student's."""
+    steps = [line for row in findings.log for line in step_lines(row)]
+    return [f"prompt: {findings.bandit.example['prompt']}", SIGN_LINE, *steps]
 
 
 def draw(findings: Findings) -> bytes:
@@ -137,12 +150,15 @@ def draw(findings: Findings) -> bytes:
     return png(figure)
 
 
-def print_report(findings: Findings) -> None:
-    """The log's first lines, the probabilities, and the ablation."""
+def print_report(findings: Findings, explain: bool) -> None:
+    """The log's first steps, the probabilities, and the ablation."""
     out, bandit, variances = console(), findings.bandit, findings.summary["gradient_variance"]
     out.print(f"Loop C (learning): a policy over {len(bandit.actions)} completions, moved by rewards\n")
-    for line in log_lines(findings)[:SHOWN_LINES]:
+    for line in log_lines(findings)[:2]:
         out.print(line)
+    for row in findings.log[:SHOWN_STEPS]:
+        for line in [*step_lines(row), *([reading(row)] if explain else [])]:
+            out.print(line)
     out.print(f"… {len(findings.log)} rows in bandit_train_log.txt\n")
     rows = table(">action", ">before", ">after", ">reward", "completion", title="Probabilities")
     start = 1 / len(bandit.actions)
@@ -185,7 +201,7 @@ def main() -> None:
         },
         picture=draw(findings),
     )
-    print_report(findings)
+    print_report(findings, settings.explain)
     saved.close("python -m course.policy_gradient_demo --slow")
 
 

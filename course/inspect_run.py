@@ -21,7 +21,7 @@ from course.core.display import console, percent, table, typed, unusual_characte
 from course.core.files import InputError, read_json, sha256_file
 from course.core.manifest import RESULTS, SUMMARY, Manifest, has_whole_seal, load_manifest
 from course.core.paths import RUNS
-from course.core.runs import Result, damage, list_runs, load_results
+from course.core.runs import HANDWRITTEN, Result, damage, has_a_note, list_runs, load_results
 from course.core.scoring import REASONS
 
 Numbered = tuple[int, Result]  # a result, and its place in the file
@@ -56,6 +56,8 @@ def print_results(run: Path, settings: Settings) -> None:
     out = console()
     if damage(run):
         out.print(f"THIS RUN IS DAMAGED: python -m course.verify_run --run {typed(run)} says where.\n")
+    if has_a_note(run):
+        out.print(f"{HANDWRITTEN} in this run is a note, written by hand: no part of what is verified.\n")
     total = sum(1 for _ in matching(run, settings))
     top, bottom = settings.top_k or 0, settings.bottom_k or 0
     if not top and not bottom:
@@ -121,7 +123,7 @@ def print_runs(runs_dir: Path) -> None:
     if not runs:
         out.print(f"no runs in {runs_dir} yet. Make one: make eval")
         return
-    rows = table("run", "loop", "data set or demo", "scorer", "sampling", "change", ">pass rate")
+    rows = table("run", "loop", "data set or demo", "prompts", "scorer", "sampling", "change", ">pass rate")
     refused = []
     for run in runs:
         try:
@@ -144,8 +146,8 @@ def print_runs(runs_dir: Path) -> None:
 
 def cells_of(manifest: Manifest, rate: Rate) -> list[str]:
     """One row of the table of runs, without the run's name."""
-    sampling, change, scorer = manifest.sampling, manifest.change, manifest.scorer
-    how = "unknown" if manifest.dataset else "none"
+    sampling, change, scorer, dataset = manifest.sampling, manifest.change, manifest.scorer, manifest.dataset
+    how = "unknown" if dataset else "none"
     if sampling and manifest.policy:
         how = f"{manifest.policy.name} T={sampling.temperature:g} top_p={sampling.top_p:g}"
         how += f" n={sampling.samples_per_prompt} seed={sampling.seed}"
@@ -155,7 +157,8 @@ def cells_of(manifest: Manifest, rate: Rate) -> list[str]:
         passed = f"{rate.passes}/{rate.scored} = {percent(rate.pass_rate)}"
     return [
         manifest.loop,
-        str(manifest.dataset.name if manifest.dataset else manifest.experiment),
+        f"{dataset.name} {dataset.sha256[:8]}" if dataset else str(manifest.experiment),
+        manifest.prompts_version,
         f"v{scorer.spec_version} {scorer.sha256[:8]}{seal}",
         how,
         visible(f"{change.declared} (since {change.parent})" if change else "none"),

@@ -137,11 +137,12 @@ def ask() -> Iterator[str]:
 
 
 def show_state(bandit: Bandit, step: Step) -> None:
-    """What is known before the step: probabilities, baseline, and which action was sampled."""
+    """What is known before the step: theta, probabilities, baseline, and which action was sampled."""
     console().print(f"\nStep {step.step}. The policy now (baseline {step.baseline:.3f}):")
-    rows = table("", ">action", ">probability", "completion")
-    for action, (text, prob) in enumerate(zip(bandit.actions, step.probs, strict=True)):
-        rows.add_row("sampled" if action == step.action else "", str(action), f"{prob:.3f}", visible(text))
+    rows = table("", ">action", ">theta", ">probability", "completion")
+    for action, (text, theta, prob) in enumerate(zip(bandit.actions, step.theta, step.probs, strict=True)):
+        drawn = "sampled" if action == step.action else ""
+        rows.add_row(drawn, str(action), f"{theta:+.3f}", f"{prob:.3f}", visible(text))
     console().print(rows)
 
 

@@ -22,9 +22,10 @@ from course.core.golden import golden_gate
 from course.core.manifest import SelectionRecord
 from course.core.measurement import Measurement
 from course.core.paths import DEV, PACK
+from course.core.runs import HANDWRITTEN
 from course.core.scoring import SCORERS, STRICT
 from course.core.seal import region_sha256
-from course.core.selection import EXPERIMENT, Sample, Selection, lesson, select
+from course.core.selection import EXPERIMENT, TEMPLATE, Sample, Selection, lesson, select
 
 SHOWN_FAILURES = 3
 
@@ -125,7 +126,7 @@ def main() -> None:
         loop="B",
         knob="selection",
         summary=selection.summary(),
-        files=selection.files(),
+        files={**selection.files(), HANDWRITTEN: TEMPLATE.encode()},
         picture=draw(selection),
         golden=golden,
         looks_at=selection.measurement.dataset,
@@ -133,7 +134,10 @@ def main() -> None:
         **selection.record(),
     )
     print_report(selection)
-    saved.close("python -m course.inspect_run --run {run} --only-fails --top-k 5")
+    saved.close(
+        "python -m course.inspect_run --run {run} --only-fails --top-k 5",
+        f"Write your summary into {saved.folder / HANDWRITTEN}; python -m course.check 0.5 compares it with the run.",
+    )
 
 
 if __name__ == "__main__":

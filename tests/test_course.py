@@ -22,6 +22,7 @@ from course.core.command_line import run_command
 from course.core.manifest import load_manifest
 from course.core.runs import list_runs
 from course.core.seal import region_sha256
+from course.core.selection import TEMPLATE
 from course.grading.katas import load_items
 from course.grading.milestones import MILESTONES, graded
 from course.grading.mutants import MUTANTS
@@ -47,6 +48,11 @@ def hand_in(root: Path) -> None:
     shutil.copy2(SOLUTION / "tests" / "test_rubric.py", root / "tests" / "test_rubric.py")
 
 
+def write_summary(root: Path) -> None:
+    """Put the reference solution's summary into the first run of Loop B, beside what was measured there."""
+    shutil.copy2(SOLUTION / "selection_summary.md", runs_of(root, "selection_demo")[0] / "README.md")
+
+
 def tamper(root: Path) -> None:
     """What milestone 0 asks for: one character of a copied run is changed."""
     path = root / "runs" / "tampered" / "results.jsonl"
@@ -63,6 +69,8 @@ def walk(root: Path, page: str) -> None:
                 continue  # done in the first meeting, as the page says
             if "--run runs/tampered" in line:
                 tamper(root)
+            if line == "python -m course.check 0.5":
+                write_summary(root)
             typed = f"{line} --predictions {SOLUTION / 'predictions.txt'}" if line.endswith("--slow") else line
             done = type_in(root, typed)
             code = 1 if "exits with 1" in line else 0
@@ -104,9 +112,10 @@ RUNS_ASKED_FOR: tuple[tuple[object, ...], ...] = (
     ("course.bandit_train",),
     ("course.toy_mdp",),
     ("course.kl_tradeoff_demo",),
-    ("course.select_or_learn",),
+    ("course.selection_demo", "--n", 1),
+    ("course.selection_demo", "--n", 4),
 )
-NOTES_ON_A_RUN = {"failure_report.md": None, "selection.md": "selection_demo", "bandit_log.md": "bandit_train"}
+NOTES_ON_A_RUN = {"failure_report.md": None, "bandit_log.md": "bandit_train"}
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +131,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = root / "notes" / name
         text = path.read_text(encoding="utf-8")
         path.write_text(re.sub(r"run_[0-9]+", runs_of(root, experiment)[0].name, text), encoding="utf-8")
+    write_summary(root)
     type_here("course.red_team", "--file", root / "notes" / "exploits.toml")
     return root
 
@@ -140,7 +150,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_reference_solution_makes_every_check_pass(finished: Path) -> None:
-    assert len(DELIVERABLES) == 23
+    assert len(DELIVERABLES) == 22
     deliverables = [d for milestone in MILESTONES for d in milestone.deliverables]
     for deliverable, verdict in zip(deliverables, grade_folder(finished, deliverables, 180, int), strict=True):
         assert verdict.state == THERE, f"{deliverable.path}: {verdict.text}"
@@ -198,6 +208,25 @@ def edit(path: str, old: str, new: str, count: int = 1) -> Callable[[Path], None
         (root / path).write_text(text.replace(old, new, count), encoding="utf-8")
 
     return make
+
+
+def in_summary(old: str, new: str) -> Callable[[Path], None]:
+    """A mistake in the README.md of the run of Loop B."""
+
+    def make(root: Path) -> None:
+        edit(f"runs/{runs_of(root, 'selection_demo')[0].name}/README.md", old, new)(root)
+
+    return make
+
+
+def template_again(root: Path) -> None:
+    (runs_of(root, "selection_demo")[0] / "README.md").write_text(TEMPLATE, encoding="utf-8")
+
+
+def summary_linked(root: Path) -> None:
+    path = runs_of(root, "selection_demo")[0] / "README.md"
+    path.rename(root / "elsewhere.md")
+    path.symlink_to(root / "elsewhere.md")
 
 
 def write(path: str, text: str) -> Callable[[Path], None]:
@@ -331,6 +360,7 @@ why = "whoever lists enough numbers is paid for one"
 REPORT = "notes/failure_report.md"
 TESTS = "tests/test_rubric.py"
 LOOP_A, SELECTED = "runs/run_00X (Loop A)", "runs/run_00X/selection_demo.jsonl"
+SUMMARY = "runs/run_00X/README.md"
 PREDICTED = "runs/run_00X/predictions.jsonl"
 MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
     (
@@ -388,22 +418,31 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
     ),
     (
         "a figure that was not measured",
-        edit("notes/selection.md", "- pass@1: 20.8 %", "- pass@1: 77.0 %"),
-        "notes/selection.md",
+        in_summary("- pass@1: 20.8 %", "- pass@1: 77.0 %"),
+        SUMMARY,
         "pass@1 is 77.0 % in the note, and 20.8 %",
     ),
     (
         "selection called learning",
-        edit("notes/selection.md", "gain: selection", "gain: learning"),
-        "notes/selection.md",
+        in_summary("gain: selection", "gain: learning"),
+        SUMMARY,
         "the policy did not change",
     ),
     (
-        "a run that does not exist",
-        edit("notes/selection.md", "- run: run_", "- run: run_9"),
-        "notes/selection.md",
-        "no such run",
+        "a summary that prompts helped",
+        in_summary("For dev-0002", "For dev-0001, dev-0002"),
+        SUMMARY,
+        "names dev-0001, of which some sample is right",
     ),
+    ("a summary as it was handed out", template_again, SUMMARY, "still the template"),
+    ("a summary of a run that was edited", damage_runs("selection_demo", "results.jsonl"), SUMMARY, "does not verify"),
+    (
+        "a figure of best of 4 that no run gave",
+        edit("notes/mental_map_v2.md", "best of 4: 123/200", "best of 4: 58.0 %"),
+        "notes/mental_map_v2.md",
+        "best of 4 is 58.0 % in the note, and in no run here",
+    ),
+    ("a summary that is a link", summary_linked, SUMMARY, "still the template"),
     (
         "two predictions",
         run_again("policy_gradient", *SLOWLY, "--steps", 2),
@@ -540,14 +579,14 @@ OTHER_WAYS: tuple[tuple[str, str, str, str], ...] = (
     ("lines ended as on Windows", "notes/first_meeting.md", "\n", "\r\n"),
     ("the loop with its name", "notes/first_meeting.md", "loop of 1: A", "loop of 1: **Loop A**"),
     ("a code in quotes", "notes/first_meeting.md", "code: extra_text_before", 'code: "extra_text_before"'),
-    ("stars for bullets", "notes/selection.md", "- run:", "* **run:**"),
-    ("a run by its path", "notes/selection.md", "- run: run_", "- run: best of 8, runs/run_"),
-    ("a comma for the point", "notes/selection.md", "20.8 %", "20,8%"),
-    ("a rate as a fraction", "notes/selection.md", "pass@N: 77.0 %", "pass@N: 154/200 = 77.0 %"),
-    ("what the gain is not", "notes/selection.md", "gain: selection", "gain: selection improvement, not learning"),
+    ("stars for bullets", "notes/bandit_log.md", "- run:", "* **run:**"),
+    ("a run by its path", "notes/bandit_log.md", "- run: run_", "- run: the bandit's, runs/run_"),
+    ("a comma for the point", SUMMARY, "20.8 %", "20,8%"),
+    ("a rate as a fraction", SUMMARY, "pass@N: 77.0 %", "pass@N: 154/200 = 77.0 %"),
+    ("what the gain is not", SUMMARY, "gain: selection", "gain: selection improvement, not learning"),
     (
         "a bullet that looks like a field",
-        "notes/selection.md",
+        SUMMARY,
         "The policy. Its",
         "- pass@1: as before.\n\nThe policy. Its",
     ),
@@ -565,11 +604,22 @@ OTHER_WAYS: tuple[tuple[str, str, str, str], ...] = (
 
 @pytest.mark.parametrize(("path", "old", "new"), [w[1:] for w in OTHER_WAYS], ids=[w[0] for w in OTHER_WAYS])
 def test_good_work_may_be_written_otherwise(work: Path, path: str, old: str, new: str) -> None:
-    text = (work / path).read_text(encoding="utf-8")
+    file = runs_of(work, "selection_demo")[0] / "README.md" if path == SUMMARY else work / path
+    text = file.read_text(encoding="utf-8")
     assert old in text
-    (work / path).write_bytes(text.replace(old, new).encode())
+    file.write_bytes(text.replace(old, new).encode())
     verdict = graded(DELIVERABLES[path], work)
     assert verdict.state == THERE, verdict
+
+
+def test_the_newest_good_summary_counts_whatever_came_after(work: Path) -> None:
+    """Milestone 6 asks for selection again: a later template, or rubbish in one, takes nothing away."""
+    for words in ((), ("--n", 4)):
+        type_here("course.selection_demo", *words, "--runs-dir", work / "runs")
+    (runs_of(work, "selection_demo")[-1] / "README.md").write_bytes(b"\xff\xfe\x00")
+    assert graded(DELIVERABLES[SUMMARY], work).state == THERE
+    write_rows(runs_of(work, "selection_demo")[0] / "README.md", [])
+    assert graded(DELIVERABLES[SUMMARY], work).text.endswith("README.md: not UTF-8 text")
 
 
 def test_a_forged_run_is_no_run_to_write_about(work: Path) -> None:
@@ -712,6 +762,10 @@ def test_what_the_pages_quote_in_passing_was_measured(finished: Path) -> None:
             "Ten scored examples": len(load_items(1)) == 10,
         },
         "milestone_0_5.md": {
+            "the formula gives 84.4 % for 8, and 77.0 % were measured": [
+                round(100 * selected[key], 1) for key in ("equal_prompts", "pass_at_k")
+            ]
+            == [84.4, 77.0],
             "77 % less than 84 %": [round(100 * selected[key]) for key in ("pass_at_k", "equal_prompts")] == [77, 84],
         },
         "milestone_1.md": {

@@ -1,7 +1,9 @@
 """The environment's data: remade byte for byte, split by problem, right, and loaded strictly."""
 
+import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from course.core import problems as problem_set
 from course.core.datasets import load_sidecar
 from course.core.files import InputError
+from course.core.manifest import load_manifest
 from course.datasets import generate, load_dataset
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
@@ -161,6 +164,37 @@ def test_ones_own_completions_are_described(command: Command, dataset: Path, com
     out = command("course.eval", "--dataset", dataset, "--completions", completions, "--runs-dir", runs).out
     assert "mine, revision 1" in out
     assert "1 per prompt, temperature 0.7, top_p 0.9, seed 3" in out
+
+
+def test_another_system_prompt_is_another_environment(
+    command: Command, dataset: Path, completions: Path, tmp_path: Path
+) -> None:
+    """It stands in sidecar and manifest, is listed, is derived again, and two runs that differ in it are refused."""
+    runs, told = tmp_path / "runs", tmp_path / "system.txt"
+    for text in ("Answer.", "Think, then answer."):
+        told.write_text(text, encoding="utf-8")
+        words = ("--dataset", dataset, "--completions", completions)
+        assert command("course.datasets.describe", *words, *HOW, "--system-prompt", told).code == 0
+        assert command("course.eval", *words, "--runs-dir", runs).code == 0
+        assert load_manifest(sorted(runs.glob("run_*"))[-1]).system_prompt == text
+    listed = command("course.inspect_run", "--runs-dir", runs).out
+    for text in ("Answer.", "Think, then answer."):
+        assert f", system {hashlib.sha256(text.encode()).hexdigest()[:8]}" in listed
+    first, second = runs / "run_001", runs / "run_002"
+    assert command("course.verify_run", "--run", second).code == 0
+    assert "manifest.json, system_prompt: it says Answer." in command("course.verify_run", "--run", first).out
+    told.write_bytes(b"\xff")
+    done = command("course.datasets.describe", *words, *HOW, "--system-prompt", told)
+    assert done.err == f"error: {told}: not UTF-8 text\n"
+    moved = Path(shutil.copy(completions, tmp_path / "again.jsonl"))
+    told.write_text("Answer.", encoding="utf-8")
+    words = ("--dataset", dataset, "--completions", moved)
+    command("course.datasets.describe", *words, *HOW, "--system-prompt", told)
+    command("course.eval", *words, "--runs-dir", runs)
+    done = command("course.compare", second, runs / "run_003", "--change", "the system prompt")
+    assert done.code == 1
+    assert "system prompt: " in done.out
+    assert "a new environment" in done.out
 
 
 def test_a_checkpoint_is_known_by_its_bytes(command: Command, dataset: Path, completions: Path, tmp_path: Path) -> None:

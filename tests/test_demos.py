@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,11 +39,12 @@ from course.core.runs import load_results
 from course.core.scoring import summarise
 from course.core.selection import Sample, load_pack
 from course.core.verification import verify
+from course.grading.notes import SELECTION_FIGURES
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
 
 DEMOS = {
-    "selection_demo": ("B", {"selection_demo.jsonl", "results.jsonl", "README.md", "selection_demo.png"}),
+    "selection_demo": ("B", {"selection_demo.jsonl", "results.jsonl", "selection_demo.png"}),
     "policy_gradient_demo": ("C", {"policy_gradient_log.jsonl", "policy_gradient_log.txt", "policy_gradient.png"}),
     "bandit_train": ("C", {"bandit_train_log.txt", "bandit_train_log.jsonl", "bandit_train.png"}),
     "toy_mdp": ("C", {"toy_mdp_log.txt", "toy_mdp_log.jsonl", "toy_mdp.png"}),
@@ -228,7 +230,7 @@ def test_a_worse_rule_is_not_called_pass_at_n(
     monkeypatch.setattr(selection_demo, "pick_best", lambda samples: samples[-1])
     done = command("course.selection_demo", "--runs-dir", tmp_path)
     assert "points on the table" in done.out
-    assert "by construction" not in done.out + (tmp_path / "run_001" / "README.md").read_text()
+    assert "by construction" not in done.out
 
 
 @pytest.mark.parametrize("name", ["selection_demo", "policy_gradient_demo", "select_or_learn"])
@@ -242,13 +244,22 @@ def test_a_scorer_that_fails_the_gate_measures_nothing(
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.usefixtures("shipped")
-def test_the_label_is_in_the_readme(command: Command, tmp_path: Path) -> None:
+def test_the_summary_is_a_template_and_the_students_to_write(command: Command, tmp_path: Path) -> None:
+    """The run's README.md holds no figure, is not sealed, and may be written: the run still verifies, and says so."""
     command("course.selection_demo", "--runs-dir", tmp_path)
-    text = (tmp_path / "run_001" / "README.md").read_text()
-    assert text.startswith("# Selection, not learning")
-    assert "Label of the gain: selection improvement" in text
-    assert "same instrument" in text
+    run = tmp_path / "run_001"
+    note = run / "README.md"
+    assert "README.md" not in load_manifest(run).files
+    assert re.findall(r"^- ([^:]+):(.*)$", note.read_text(encoding="utf-8"), re.MULTILINE) == [
+        (name, "") for name in (*SELECTION_FIGURES, "label of the gain")
+    ]
+    note.write_text("whatever", encoding="utf-8")
+    done = command("course.verify_run", "--run", run)
+    assert done.code == 0
+    assert "claimed: README.md: a note, written by hand, no part of what is verified" in done.out
+    assert "README.md in this run is a note" in command("course.inspect_run", "--run", run).out
+    note.unlink()
+    assert "README.md" not in command("course.verify_run", "--run", run).out
 
 
 def test_a_pack_with_a_missing_example_is_refused(tmp_path: Path) -> None:
@@ -404,7 +415,7 @@ def test_the_bandit_learns(baseline: str, bandit: Bandit) -> None:
     for row in log:
         assert row.advantage == row.reward - row.baseline
         assert sum(row.probs_after) == pytest.approx(1)
-        assert f"advantage {row.advantage:+.3f}" in bandit_train.story(row)
+        assert f"advantage {row.advantage:+.3f}" in bandit_train.step_lines(row)[0]
 
 
 @pytest.mark.parametrize("baseline", BASELINES)

@@ -15,6 +15,8 @@ import torch
 import transformers
 
 from course.core.files import sha256_file
+from course.core.manifest import load_manifest
+from course.core.paths import HOLDOUT
 from course.core.verification import verify
 from course.datasets import load_dataset
 from course.policy.core import tokenizer as bpe
@@ -61,7 +63,7 @@ def test_it_learns_is_resumed_to_the_same_bytes_and_its_checkpoint_is_everybodys
     assert summary["holdout"]["strict"] > summary["first"]["strict"] + 0.1
     assert not verify(whole).wrong
     assert list((runs / ".reinforce").iterdir()) == [], "the run is written, so nothing is kept to resume from"
-    assert "this runs folder knows: 0." in done.out
+    assert done.out.index("this runs folder knows: 0.") < done.out.index("holdout, after, once")
 
     with (
         pytest.raises(KeyboardInterrupt, match="resumes from the last measurement"),
@@ -88,6 +90,25 @@ def test_it_learns_is_resumed_to_the_same_bytes_and_its_checkpoint_is_everybodys
     holdout = Path(str(small_sets[3]))
     words = ("--dataset", holdout, "--completions", none_said(tmp_path, holdout), "--runs-dir", runs)
     assert "this runs folder knows: 2." in command("course.eval", *words).out
+
+
+def test_the_holdout_is_looked_at_only_when_asked(
+    command: Command, small_sets: tuple[object, ...], tmp_path: Path
+) -> None:
+    """Without --holdout nothing is measured on it, and nothing is recorded of it; alone, it means the shipped one."""
+    words = ("--steps", 1, "--prompts-per-step", 2, "--measure-every", 1, *small_sets[:2], "--runs-dir", tmp_path)
+    for module, shown in (("train", "dev, after"), ("three_ways", "Prompt by prompt")):
+        done = command(f"course.policy.{module}", *words)
+        assert done.code == 0, done.err
+        assert shown in done.out
+        assert "holdout" not in done.out.replace(str(tmp_path), "")
+        run = sorted(tmp_path.glob("run_*"))[-1]
+        assert "holdout" not in (run / "summary.json").read_text(encoding="utf-8")
+        manifest = load_manifest(run)
+        assert (manifest.looked_at, [record.split for record in manifest.data.values()]) == ([], ["train", "dev"])
+    done = command("course.policy.train", *words, "--holdout")
+    assert "/200 = " in done.out.split("holdout, after, once")[1].splitlines()[0]
+    assert load_manifest(tmp_path / "run_003").looked_at == [load_dataset(HOLDOUT).prompts_sha256]
 
 
 def none_said(folder: Path, dataset: Path) -> Path:
@@ -144,7 +165,7 @@ def test_a_collapsed_run_keeps_the_last_good_weights_and_writes_no_run(
 ) -> None:
     runs = tmp_path / "runs"
     batch = ("--steps", 40, "--prompts-per-step", 4, "--samples-per-prompt", 4)
-    words = (*batch, "--learning-rate", 3.0, *small_sets, "--runs-dir", runs)
+    words = (*batch, "--learning-rate", 3.0, *small_sets[:2], "--runs-dir", runs)
     done = command("course.policy.noise", "--seeds", 0, "--shares", 0, *words)
     assert done.code == 1
     assert "COLLAPSED at step" in done.out

@@ -53,6 +53,7 @@ class Option:
     distinct: bool = False
     metavar: str | None = None
     positional: bool = False
+    bare: Any = None  # the value where the option is typed without one
 
     def bounds(self) -> str:
         """The bounds in words; empty where there are none."""
@@ -80,7 +81,7 @@ class Option:
 def option(default: Any = MISSING, help: str = "", **values: Any) -> Any:  # noqa: A002  (argparse's word for it)
     """A dataclass field that is an option of the command line; without a default it is required.
 
-    `values` are the further fields of `Option`: bounds, choices, `distinct`, `metavar`, `positional`.
+    `values` are the further fields of `Option`: bounds, choices, `distinct`, `metavar`, `positional`, `bare`.
     """
     return dataclasses.field(default=default, metadata={"option": Option(help=help, **values)})
 
@@ -145,6 +146,8 @@ def add_option(parser: argparse.ArgumentParser, name: str, made: Option, kind: A
     else:
         words["type"] = many[0] if many else next((part for part in get_args(kind) if part is not NoneType), kind)
         words["metavar"] = made.metavar
+        if made.bare is not None:
+            words |= {"nargs": "?", "const": made.bare}
         if many:
             words["nargs"] = "+" if default is MISSING or not made.positional else "*"
             words["action"] = "extend"  # an option may be typed again

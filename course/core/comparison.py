@@ -12,6 +12,7 @@ from pathlib import Path
 from course.core import stats
 from course.core.declarations import declared_afterwards
 from course.core.display import p_value
+from course.core.files import sha256
 from course.core.manifest import RESULTS, Manifest, PolicyRecord, SelectionRecord, load_manifest
 from course.core.runs import load_results
 from course.core.scoring import counts_by_example
@@ -125,6 +126,7 @@ def room_of(run: Manifest) -> list[Condition]:
         ("dataset", run.dataset.sha256, ENVIRONMENT),
         ("split", run.dataset.split, ENVIRONMENT),
         ("prompts", run.prompts_sha256, ENVIRONMENT),
+        ("system prompt", run.system_prompt and sha256(run.system_prompt.encode()), ENVIRONMENT),
         ("scorer spec", run.scorer.spec_version, INSTRUMENT),
         ("scorer source", run.scorer.sha256, INSTRUMENT),
         ("golden cases", run.golden and run.golden.sha256, INSTRUMENT),

@@ -191,6 +191,7 @@ class Sidecar(msgspec.Struct, forbid_unknown_fields=True):
     created: str
     versions: dict[str, str] = msgspec.field(default_factory=dict)
     learned_from: str | None = None  # policy_sha256 of the policy that it was learned from
+    system_prompt: str | None = None  # what the policy was told before each prompt
 
 
 def sidecar_path(completions: Path) -> Path:

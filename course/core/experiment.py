@@ -73,9 +73,6 @@ class SavedRun:
     def close(self, following: str, *more: str) -> None:
         """The closing lines: what to know, where the run is, what to look at, and what to type next."""
         out = console()
-        looks = self.manifest.circumstances.earlier_looks_at_this_holdout
-        if looks is not None:
-            out.print("", *looks_line(looks).splitlines(), sep="\n")
         if not self.manifest.core.sealed:
             out.print("\nThe seal on the core is broken (python -m course.seal says where). The run records it.")
         out.print(f"\nRun written to {self.folder}{f'; look at {self.picture}' if self.picture else ''}")
@@ -105,10 +102,9 @@ def save_experiment(
     """Write a run, whole or not at all. Raises FoundError where the scorer fails the golden gate, and InputError.
 
     `record` holds further fields of the manifest (`settings`, or what `Measurement.record` gives). `files` maps names
-    in the run to their bytes; `checkpoints` maps folders to functions that write them and return their hash; the
-    picture is named after the experiment. `writer` is a run already begun, `golden` the report of a gate already
-    passed. `looks_at` is a data set that was measured: if it is a holdout, the looks at it are counted. `paths` says
-    where `dataset` and `completions` were found.
+    in the run to their bytes; `checkpoints` maps folders to functions that write them and return their hash. `writer`
+    is a run already begun, `golden` the report of a gate already passed. `looks_at` is a data set that was measured: of
+    a holdout, the looks are counted and said. `paths` says where `dataset` and `completions` were found.
     """
     record |= {"loop": loop, "knob": knob, "experiment": experiment, "policy": policy, "note": options.note}
     record |= {"golden": (golden or golden_gate()).record(), "core": check_seal(), "scorer": scorer_identity()}
@@ -133,6 +129,7 @@ def save_experiment(
             where = msgspec.structs.replace(where, earlier_looks_at_this_holdout=looks)
             manifest = Manifest(format=FORMAT, files=hashes, circumstances=where, **record)
             folder = run.finish(manifest)
+    say_looks(looks)
     return SavedRun(folder, manifest, None if picture is None else folder / f"{experiment}.png")
 
 
@@ -153,6 +150,12 @@ def looks_line(looks: int) -> str:
     known = f"This is a holdout. Earlier looks at it, as far as this runs folder knows: {looks}."
     warning = "Each look invites tuning on it; a holdout that guided a choice is a second dev set."
     return f"{known}\n{warning}" if looks else known
+
+
+def say_looks(looks: int | None) -> None:
+    """Where a holdout was measured, say how often before: to be known before any figure is seen."""
+    if looks is not None:
+        console().print(*looks_line(looks).splitlines(), "", sep="\n")
 
 
 def circumstances_of(**known: Any) -> Circumstances:

@@ -119,6 +119,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
     dataset: FileRecord | None = None
     prompts_sha256: str | None = None
+    system_prompt: str | None = None
     completions: FileRecord | None = None
     policy: PolicyRecord | None = None
     sampling: Sampling | None = None
@@ -136,6 +137,12 @@ class Manifest(Record, frozen=True, kw_only=True):
     def has_results(self) -> bool:
         """Does the run hold scored completions?"""
         return RESULTS in self.files
+
+    @property
+    def prompts_version(self) -> str:
+        """Which prompts, and which system prompt if the sidecar tells one, by the first digits of their hashes."""
+        system = "" if self.system_prompt is None else f", system {sha256(self.system_prompt.encode())[:8]}"
+        return f"{(self.prompts_sha256 or 'none')[:8]}{system}"
 
 
 def checkpoint_identity(config_sha256: str, weights_sha256: str) -> str:

@@ -17,6 +17,7 @@ from course.core.manifest import MANIFEST, RESULTS, Manifest, has_whole_seal, is
 
 RUN_NAME = re.compile(r"run_([0-9]{3,})")
 CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\r?\n?')
+HANDWRITTEN = "README.md"  # of a run: a note, written by hand, which is no part of what is verified
 OF_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}  # which file managers leave in a folder that is looked at
 CHECKSUM_LENGTH = len(b',"crc32":"00000000"}\n')
 
@@ -97,9 +98,10 @@ class RunWriter:
             os.fsync(file.fileno())
 
     def hashes(self) -> dict[str, str]:
-        """The hash of every file written so far, by its path in the run."""
+        """The hash of every file written so far, by its path in the run; a note by hand is not sealed."""
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        return {path.relative_to(self.folder).as_posix(): sha256_file(path) for path in files}
+        names = {path.relative_to(self.folder).as_posix(): path for path in files}
+        return {name: sha256_file(path) for name, path in names.items() if name != HANDWRITTEN}
 
     def finish(self, manifest: Manifest) -> Path:
         """Write the manifest, and give the run its name once it is on disk. Returns its folder.
@@ -205,8 +207,14 @@ def damage(run: Path) -> list[str]:
             if name == RESULTS:
                 damages.extend(damaged_lines(path))
     there = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_symlink() or not path.is_dir()}
-    added = sorted(name for name in there - {MANIFEST, *manifest.files} if Path(name).name not in OF_THE_SYSTEM)
+    known = {MANIFEST, *manifest.files, *([HANDWRITTEN] if has_a_note(run) else [])}
+    added = sorted(name for name in there - known if Path(name).name not in OF_THE_SYSTEM)
     return [*damages, *(f"{name}: added since the run was sealed" for name in added)]
+
+
+def has_a_note(run: Path) -> bool:
+    """Does a README.md lie in the run, a regular file and no link?"""
+    return (run / HANDWRITTEN).is_file() and not (run / HANDWRITTEN).is_symlink()
 
 
 def damaged_lines(path: Path) -> list[str]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from course.core import stats
-from course.core.display import percent
 from course.core.files import InputError, to_json_lines
 from course.core.manifest import RESULTS, SelectionRecord
 from course.core.measurement import Measurement
@@ -23,6 +22,29 @@ from course.core.seal import HAS_A_REGION, region_sha256
 from course.rubrics import RUBRICS
 
 EXPERIMENT = "selection_demo"
+TEMPLATE = """# Selection summary
+
+<!-- Yours to fill in, beside the run that it is about. A rate as `20.8 %`, as `0.208`, or as a fraction. The label is
+`selection` or `learning`. python -m course.check 0.5 compares it with the run; it is no part of what is verified. -->
+
+- average reward, N = 1:
+- average reward, chosen:
+- pass@1:
+- pass@N:
+- label of the gain:
+
+## What selection did
+
+<!-- N = 1 against N > 1, in a few sentences. What does the control that picks at random tell you? -->
+
+## Where it still fails
+
+<!-- Two or three prompts, by their ids, for which no choice could help. What did all their samples get wrong? -->
+
+## What did not change
+
+<!-- Who improved: the policy, or the choice? How would you see it if it were the policy? -->
+"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +91,6 @@ class Selection:
         return {
             f"{EXPERIMENT}.jsonl": to_json_lines(self.choices),
             RESULTS: b"".join(map(result_line, self.results)),
-            "README.md": readme(self).encode(),
         }
 
 
@@ -172,28 +193,6 @@ def summarise_selection(rewards: np.ndarray, curve: list[dict[str, float]], seed
         "selection_can_matter": float(((right > 0) & (right < n)).mean()),
         "curve": curve,
     }
-
-
-def readme(selection: Selection) -> str:
-    """The run's README.md."""
-    numbers, chosen = selection.numbers, selection.chosen["mean_reward"]
-    n = numbers["n"]
-    return f"""# Selection, not learning
-
-Best of {n} samples, {len(selection.choices)} prompts. The policy is the same before and after. `pick_best` saw the
-rewards of `{selection.how.select_with}`; the table's are the strict scorer's.
-
-| | mean reward |
-|---|---|
-| N = 1, the first sample | {numbers["mean_reward_first"]:.3f} |
-| N = {n}, chosen | {chosen:.3f} |
-| N = {n}, picked at random (control) | {numbers["mean_reward_random"]:.3f} |
-
-pass@1 {numbers["pass_at_1"]:.3f}, pass@{n} {numbers["pass_at_n"]:.3f}, pass^{n} {numbers["pass_hat_n"]:.3f}.
-Selection can matter for {percent(numbers["selection_can_matter"])} of the prompts: some sample is right, some not.
-
-**Label of the gain: selection improvement.** {lesson(selection)}
-"""
 
 
 def lesson(selection: Selection) -> str:

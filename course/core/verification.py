@@ -24,7 +24,7 @@ from course.core.golden import check_golden
 from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, checkpoint_identity, load_manifest
 from course.core.measurement import Measurement
 from course.core.paths import DATA
-from course.core.runs import Result, damage, load_results, result_line, result_of
+from course.core.runs import HANDWRITTEN, Result, damage, has_a_note, load_results, result_line, result_of
 from course.core.scoring import SCORERS, score_one, scorer_identity, summarise
 from course.core.seal import check_seal
 from course.core.selection import EXPERIMENT, Rule, Selection, select, students_rule
@@ -58,6 +58,8 @@ def verify(run: Path, dataset: Path | None = None, completions: Path | None = No
     """
     manifest = load_manifest(run)
     found = Verification(wrong=damage(run))
+    if has_a_note(run):
+        found.claimed.append(f"{HANDWRITTEN}: a note, written by hand, no part of what is verified")
     found.wrong.extend(unlike(manifest, manifest_by_itself(manifest, found), "this checkout's core and cases"))
     measured = manifest.experiment in (None, EXPERIMENT)
     needed = [SUMMARY, *([RESULTS] if measured else [])]

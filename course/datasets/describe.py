@@ -16,7 +16,7 @@ from pathlib import Path
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import MOST_SAMPLES, CompletionsFile, Sampling, Sidecar, load_dataset, sidecar_path
 from course.core.display import console, typed
-from course.core.files import InputError, reason_of, sha256, sha256_file, to_pretty_json, write_whole
+from course.core.files import InputError, read_bytes, reason_of, sha256, sha256_file, to_pretty_json, write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,7 @@ class Settings:
     )
     checkpoint: Path | None = option(None, "a file whose hash identifies the policy, for example its weights")
     tokenizer: Path | None = option(None, "the tokenizer's file")
+    system_prompt: Path | None = option(None, "a text file: what the policy was told before each prompt")
     learned_from: str | None = option(None, "the policy that this one was trained from: its name, or its file")
 
 
@@ -58,7 +59,16 @@ def describe(settings: Settings) -> Sidecar:
         command=" ".join(["python -m course.datasets.describe", *sys.argv[1:]]),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         learned_from=None if start is None else identity(Path(start) if Path(start).is_file() else None, start),
+        system_prompt=None if settings.system_prompt is None else text_of(settings.system_prompt),
     )
+
+
+def text_of(path: Path) -> str:
+    """A file's text. Raises InputError."""
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(path, "not UTF-8 text") from None
 
 
 def asked_by_count(completions: CompletionsFile) -> int:

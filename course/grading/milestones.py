@@ -73,6 +73,17 @@ def same(*headings: str, words: int = notes.ENOUGH) -> dict[str, int]:
     return dict.fromkeys(headings, words)
 
 
+def grade_summary(root: Path) -> Verdict:
+    """The summary of a run of Loop B."""
+    grade = partial(
+        notes.grade_note,
+        headings=same("What selection did", "Where it still fails", "What did not change"),
+        facts=(notes.selection_figures,),
+        known_fields=(*map(str.lower, notes.SELECTION_FIGURES), "label of the gain"),
+    )
+    return student_runs.grade_summary(root, grade)
+
+
 SELECTED = "runs/run_00X/selection_demo.jsonl"
 MILESTONES = (
     Milestone(
@@ -89,7 +100,7 @@ MILESTONES = (
     ),
     Milestone(
         "0",
-        "Orientation, and the first measurement",
+        "Orientation, vocabulary map, first measurement",
         run(" (Loop A)", "make eval", None, student_runs.on_the_frozen_rollouts),
         file("notes/kata_1.toml", "python -m course.kata --answer", partial(files.grade_answers, kata=1)),
         note(
@@ -106,18 +117,13 @@ MILESTONES = (
     ),
     Milestone(
         "0.5",
-        "Selection is already optimisation",
+        "Selection is already optimisation (best of N)",
         Deliverable(SELECTED, "python -m course.selection_demo", student_runs.grade_selection, slow=True),
-        note(
-            "selection.md",
-            same("What selection did", "Where it still fails", "What did not change"),
-            notes.selection_figures,
-            known_fields=("run", "pass@1", "pass@n", "label of the gain"),
-        ),
+        Deliverable("runs/run_00X/README.md", "python -m course.selection_demo, and fill it in", grade_summary),
     ),
     Milestone(
         "1",
-        "One update in slow motion",
+        "One RL update in slow motion (a bandit, no calculus)",
         Deliverable("runs/run_00X/predictions.jsonl", student_runs.SLOWLY, student_runs.grade_predictions),
         run("/bandit_train_log.txt", "python -m course.bandit_train", "bandit_train"),
         note(
@@ -129,7 +135,7 @@ MILESTONES = (
     ),
     Milestone(
         "2",
-        "From bandits to sequences",
+        "From bandits to sequences: credit assignment",
         run("/toy_mdp_log.txt", "python -m course.toy_mdp", "toy_mdp"),
         note(
             "credit_assignment.md",
@@ -139,7 +145,7 @@ MILESTONES = (
     ),
     Milestone(
         "3",
-        "The language model as a policy",
+        "The language model as a policy, and the leash",
         run("/kl_tradeoff.csv", "python -m course.kl_tradeoff_demo", "kl_tradeoff"),
         note(
             "llm_as_policy.md",
@@ -181,11 +187,18 @@ MILESTONES = (
     ),
     Milestone(
         "6",
-        "From evaluation to optimisation",
-        run("/select_or_learn.jsonl", "python -m course.select_or_learn", "select_or_learn"),
+        "From evaluation to optimisation: best of N, RLHF and RLVR",
         note(
             "mental_map_v2.md",
-            same("Definitions", "How it fails, and how to see it", "From verification to preferences", words=30),
+            same(
+                "Definitions",
+                "Selection as policy improvement",
+                "How it fails, and how to see it",
+                "From verification to preferences",
+                words=30,
+            ),
+            notes.best_of_each,
+            known_fields=("best of 1", "best of 4", "best of 8"),
             drawn="The three loops, drawn",
         ),
     ),

@@ -63,7 +63,7 @@ class Note:
 
     @property
     def name(self) -> str:
-        return f"notes/{self.path.name}"
+        return f"{self.path.parent.name}/{self.path.name}"
 
     def section(self, heading: str) -> str:
         """The student's text below a heading; empty if there is no such heading."""
@@ -84,7 +84,7 @@ def read_note(path: Path) -> Note:
     fences = [match.span() for match in FENCED.finditer(text)]
     marks = [m for m in HEADING.finditer(text) if not any(start <= m.start() < end for start, end in fences)]
     ends = [m.start() for m in marks[1:]] + [len(text)]
-    sections = {heading_key(m[1]): text[m.end() : end] for m, end in zip(marks, ends, strict=True)}
+    sections = {heading_key(m[1]): text[m.end() : end] for m, end in zip(marks, ends, strict=False)}
     questions = " ".join(" ".join(COMMENT.findall(whole)).split())
     return Note(path, questions, sections, fields(text))
 

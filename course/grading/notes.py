@@ -22,6 +22,7 @@ from course.core.scoring import counts_by_example
 from course.grading.exploits import EXPLOITS, grade_file
 from course.grading.note_parser import FIELD, Note, code_blocks, fields, heading_key, read_note, sentence_words
 from course.grading.patch import PATCH, grade_patch
+from course.grading.student_runs import rates_of_best
 from course.grading.verdict import Verdict, message_of, missing, there, wrong
 
 LONGEST = 1_200  # words: two pages
@@ -29,6 +30,13 @@ ENOUGH = 15  # words that a section needs, unless it says otherwise
 IMAGE = re.compile(r"!\[[^\]\[]*\]\(\s*<?([^)>\s\"]+)|<img[^<>]*?\ssrc=[\"']([^\"']+)")
 FIGURE = re.compile(r"([0-9]+)\s*(?:/|of)\s*([1-9][0-9]*)|([0-9]*[.,]?[0-9]+)\s*(%?)")
 CLOSE = 0.0005 + 1e-9  # a rate is quoted to a tenth of a percent, or to the third digit
+
+SELECTION_FIGURES = {
+    "average reward, N = 1": "mean_reward_first",
+    "average reward, chosen": "mean_reward_chosen",
+    "pass@1": "pass_at_1",
+    "pass@N": "pass_at_n",
+}
 
 Fact = Callable[[Note], str | None]  # what is wrong with a note, or None; raises InputError too
 
@@ -144,18 +152,18 @@ def three_questions(note: Note) -> str | None:
 
 
 def selection_figures(note: Note) -> str | None:
-    """The figures and the label of the note on selection, held against its run."""
-    run = run_of(note, "selection_demo")
-    selection = read_json(run / SUMMARY)["selection"]
-    for name, key in (("pass@1", "pass_at_1"), ("pass@N", "pass_at_n")):
+    """A run's README.md held against the run: figures, label, and two prompts that no choice could help."""
+    run = note.path.parent
+    summary = read_json(run / SUMMARY)
+    measured = {**summary["selection"], "mean_reward_chosen": summary["mean_reward"]}
+    for name, key in SELECTION_FIGURES.items():
         said = note.field(name)
-        if not same_rate(said, selection[key]):
-            return f"{name} is {said} in the note, and {100 * selection[key]:.1f} % in {run.name}"
+        if not same_rate(said, measured[key]):
+            return f"{name} is {said} in the note, and {100 * measured[key]:.1f} % in {run.name}"
     label = re.sub(r"\bnot (?:a )?learning\b", "", note.field("label of the gain").lower())
     words = set(re.findall(r"\b(?:selection|learning|no|not)\b", label))
     if words != {"selection"}:
         return "the label of the gain is `selection` or `learning`; the policy did not change, so which is it?"
-    # At least two prompts are named, and no choice could have helped any of them.
     best = {row.id: max(row.rewards) for _, row in JsonLines(run / "selection_demo.jsonl", SelectedRow)}
     words = set(re.findall(r"[\w-]+", note.section("Where it still fails")))
     named = [key for key in best if key in words]
@@ -163,6 +171,15 @@ def selection_figures(note: Note) -> str | None:
         return f"`Where it still fails` names {len(named)} prompts by their ids (dev-0002, say); it needs two or three"
     helped = next((key for key in named if best[key] == 1.0), None)
     return helped and f"`Where it still fails` names {helped}, of which some sample is right in {run.name}"
+
+
+def best_of_each(note: Note) -> str | None:
+    """The figures of best of 1, 4 and 8 are those of the student's own runs."""
+    for n in (1, 4, 8):
+        said = note.field(f"best of {n}")
+        if not any(same_rate(said, rate) for rate in rates_of_best(note.root, n)):
+            return f"best of {n} is {said} in the note, and in no run here: python -m course.selection_demo --n {n}"
+    return None
 
 
 def annotated_steps(note: Note) -> str | None:

@@ -1,20 +1,22 @@
 """A student's runs, graded: is there one as it was asked for, does it verify, was it made with a whole seal?"""
 
+import contextlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from course.core.files import InputError, JsonLines, read_bytes
-from course.core.manifest import Manifest, load_manifest
+from course.core.files import InputError, JsonLines, read_bytes, read_json
+from course.core.manifest import SUMMARY, Manifest, load_manifest
 from course.core.paths import ROOT
-from course.core.runs import list_runs
+from course.core.runs import HANDWRITTEN, damage, has_a_note, list_runs
+from course.core.scoring import STRICT
 from course.core.seal import region_sha256
 from course.core.verification import RULE_CHANGED, verify
 from course.grading.note_parser import sentence_words
 from course.grading.process import converse
-from course.grading.verdict import MISSING, Verdict, message_of, missing, there, wrong
+from course.grading.verdict import MISSING, THERE, WRONG, Verdict, message_of, missing, there, wrong
 
 RunFact = Callable[[Path, Manifest], str | None]  # (a run, its manifest) -> what is wrong with it, or None
 
@@ -99,6 +101,33 @@ def grade_selection(root: Path) -> Verdict:
     demo = root / "course" / "selection_demo.py"
     problem = trouble_with_the_rule(root) if demo.is_file() and region_sha256(demo) != SHIPPED_RULE else None
     return wrong(problem) if problem else grade_run(root, "selection_demo")
+
+
+def grade_summary(root: Path, grade: Callable[[Path], Verdict]) -> Verdict:
+    """The README.md of a sound run of Loop B, which the student fills in; of several, the newest good one counts."""
+    verdicts = []
+    for run in reversed(list_runs(root / "runs")):
+        try:
+            manifest = load_manifest(run)
+            if manifest.experiment != "selection_demo" or not has_a_note(run):
+                continue
+            problem = unsound(run, manifest)
+            verdicts.append(wrong(problem) if problem else grade(run / HANDWRITTEN))
+        except InputError as error:
+            verdicts.append(wrong(message_of(error, root)))
+    verdicts.sort(key=lambda verdict: (THERE, WRONG, MISSING).index(verdict.state))
+    return verdicts[0] if verdicts else missing()
+
+
+def rates_of_best(root: Path, n: int) -> list[float]:
+    """The mean reward of the chosen samples in every whole run of best of n, chosen by the strict scorer."""
+    rates = []
+    for run in list_runs(root / "runs"):
+        with contextlib.suppress(InputError):  # a run that cannot be read gives no rate
+            chosen = load_manifest(run).selection
+            if chosen and (chosen.n, chosen.select_with) == (n, STRICT) and not damage(run):
+                rates.append(float(read_json(run / SUMMARY)["mean_reward"]))
+    return rates
 
 
 def trouble_with_the_rule(root: Path) -> str | None:

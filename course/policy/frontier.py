@@ -120,7 +120,7 @@ def print_report(findings: Findings) -> None:
 
 
 def main() -> int:
-    hidden = ("beta", "reward_flip_rate", "measure_every")
+    hidden = ("beta", "reward_flip_rate", "measure_every", "holdout")
     settings, options = parse("course.policy.frontier", "The leash, swept.", DEFAULT, FrontierOptions, hide=hidden)
     settings = replace(settings, measure_every=settings.steps)  # only the end of each policy is looked at
     with open_experiment("frontier", options, settings) as experiment:

@@ -199,7 +199,9 @@ def draw(findings: Findings) -> bytes:
                 panel.plot(xs, ys, line, marker=mark, ms=4, color=colour, label=f"{scorer}, {leash(beta)}")
         best = best_of(curves[0])
         panel.axvline(best[key], color="#888888", lw=1, ls=":")
-        panel.annotate("here they part", (best[key], 1.0), (4, -2), textcoords="offset points", fontsize=8, va="top")
+        panel.annotate(
+            "reward hacking regime", (best[key], 1.0), (4, -2), textcoords="offset points", fontsize=8, va="top"
+        )
         panel.set(xlabel=label, ylabel="mean reward on dev", ylim=(-0.02, 1.04))
     figure.legend(*panels[0].get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=4)
     return png(figure)
@@ -255,7 +257,7 @@ def explain(findings: Findings) -> None:
 
 
 def main() -> int:
-    about, hidden = "Goodhart's curve, measured.", ("baseline", "reward_flip_rate", "seed")
+    about, hidden = "Goodhart's curve, measured.", ("baseline", "reward_flip_rate", "seed", "holdout")
     settings, options = parse("course.policy.goodhart", about, GoodhartSettings, GoodhartOptions, hide=hidden)
     with open_experiment("goodhart", options, settings) as experiment:
         paid = f"π0 paid by `{settings.rubric}`, without a leash and with beta {settings.beta:g}"

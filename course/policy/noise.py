@@ -110,7 +110,7 @@ def print_report(findings: Findings) -> None:
 
 
 def main() -> int:
-    hidden = ("reward_flip_rate", "seed")
+    hidden = ("reward_flip_rate", "seed", "holdout")
     settings, options = parse("course.policy.noise", "Learning from noisy rewards.", DEFAULT, NoiseOptions, hide=hidden)
     with open_experiment("noise", options, settings) as experiment:
         shares, seeds = len(options.shares), len(options.seeds)

@@ -179,7 +179,7 @@ def change_of(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def main() -> int:
     own = ("rubric", "samples_per_prompt", "learning_rate", "seed")
-    hidden = set(Settings.__dataclass_fields__) - set(own)
+    hidden = {"holdout", *Settings.__dataclass_fields__} - set(own)
     settings, options = parse("course.policy.one_update", "One update, by token.", DEFAULT, UpdateOptions, hide=hidden)
     with open_experiment("one_update", options, settings) as experiment:
         console().print(f"Loop C (learning): one update of π0 by one completion, reward by {settings.rubric}\n")

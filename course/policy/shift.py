@@ -165,7 +165,7 @@ def print_report(findings: Findings) -> None:
 
 
 def main() -> int:
-    hidden = ("reward_flip_rate",)
+    hidden = ("reward_flip_rate", "holdout")
     settings, options = parse("course.policy.shift", "Distribution shift.", DEFAULT, ExperimentOptions, hide=hidden)
     with open_experiment("shift", options, settings) as experiment:
         beside = f"beside {FROZEN} frozen samples of each dev prompt"

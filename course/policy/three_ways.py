@@ -10,8 +10,8 @@ Each way may sample as many completions as the others and have them scored by th
   likelier: the loss of REINFORCE with advantage 1 for what passed and 0 for the rest, on samples that stay π0's.
 - *REINFORCE* (Loop C) samples from the policy as it is now, and pushes down what is worse than its neighbours too.
 
-Both learners make the same number of updates, and answer with one sample. All are measured on dev, and on the holdout
-once.
+Both learners make the same number of updates, and answer with one sample. All are measured on dev, and with
+--holdout once on the holdout.
 """
 
 import math
@@ -85,14 +85,14 @@ def budget_of(settings: Settings) -> int:
 
 
 def run(experiment: Experiment, settings: Settings) -> Findings:
-    """Learn in two ways from the same π0; then measure every way, on dev and on the holdout once."""
+    """Learn in two ways from the same π0; then measure every way, on dev and, if asked, on the holdout once."""
     learned = experiment.learn(train_step, settings)
     tuned, tokenizer = load_checkpoint(experiment.options.policy)
     pi0, seed = learned.reference, settings.seed
     right = collect(tuned, tokenizer, list(experiment.train.examples.values()), settings)
     fine_tune(tuned, right, settings)
     measured, pairs = [], []
-    for dataset in (experiment.dev, experiment.holdout):
+    for dataset in filter(None, (experiment.dev, experiment.holdout)):
         policies = {PI0: pi0, TUNED: tuned, LEARNED: learned.policy}
         ways = {way: measure_policy(experiment, way, policy, pi0, dataset, seed) for way, policy in policies.items()}
         ways[BEST] = measure_best_of(experiment, pi0, dataset, seed)
@@ -259,7 +259,6 @@ def main() -> int:
             {"counts.jsonl": counts, "measurements.jsonl": learned.state.measured},
             draw(findings),
             policies={"reinforce": learned.policy, "fine_tuned": findings.tuned},
-            looks_at=experiment.holdout,
         )
     print_report(findings)
     saved.close("python -m course.verify_run --run {run}")

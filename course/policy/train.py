@@ -3,10 +3,12 @@
     python -m course.policy.train
     python -m course.policy.train --rubric tolerant --steps 96
     python -m course.policy.train --rubric tolerant --steps 96 --beta 0.1
+    python -m course.policy.train --holdout
 
 The algorithm is `course/policy/reinforce.py`, to be read from top to bottom. This command runs it once, measures on
-dev while it learns and once on the holdout at the end, and keeps the learned policy as a checkpoint. The strict scorer
-is a rubric like the others here, and the default. A run that was stopped resumes when the command is typed again.
+dev while it learns, and keeps the learned policy as a checkpoint. The holdout is measured only with --holdout, once, at
+the end. The strict scorer is a rubric like the others here, and the default. A run that was stopped resumes when the
+command is typed again.
 """
 
 from dataclasses import asdict, dataclass
@@ -28,14 +30,15 @@ class Findings:
 
     settings: Settings
     learned: Learned
-    holdout: dict[str, Any]
+    holdout: dict[str, Any] | None
 
 
 def run(experiment: Experiment, settings: Settings) -> Findings:
-    """Learn; then look at the holdout once."""
+    """Learn; then look at the holdout once, if asked."""
     learned = experiment.learn(train_step, settings)
     policies = learned.policy, learned.reference, learned.tokenizer
-    holdout = measure(*policies, experiment.holdout, settings.rubric, settings.seed, learned.state.step)
+    how = settings.rubric, settings.seed, learned.state.step
+    holdout = measure(*policies, experiment.holdout, *how) if experiment.holdout else None
     return Findings(settings, learned, holdout)
 
 
@@ -60,13 +63,15 @@ def draw(findings: Findings) -> bytes:
 
 
 def print_report(findings: Findings) -> None:
-    """What changed, on dev and on the holdout."""
+    """What changed, on dev and, if it was asked for, on the holdout."""
     out, settings, state = console(), findings.settings, findings.learned.state
     first, last = state.measured[0], state.measured[-1]
     out.print(f"\n{settings.steps} steps, {state.seconds:.0f} s of learning")
     proxy = [] if settings.rubric == STRICT else [f">{settings.rubric}"]
     rows = table("", ">strict pass@1", *proxy, ">KL from π0")
     for name, row in (("dev, before", first), ("dev, after", last), ("holdout, after, once", findings.holdout)):
+        if row is None:
+            continue
         fraction = f"{round(row['strict'] * row['prompts'])}/{row['prompts']} = {percent(row['strict'])}"
         rows.add_row(name, fraction, *[percent(row["proxy"])] * len(proxy), f"{row['kl']:.3f}")
     out.print(rows)
@@ -94,11 +99,10 @@ def main() -> int:
         learned, measured = findings.learned, findings.learned.state.measured
         saved = experiment.save(
             asdict(settings),
-            {"first": measured[0], "last": measured[-1], "holdout": findings.holdout},
+            {"first": measured[0], "last": measured[-1], **({"holdout": findings.holdout} if findings.holdout else {})},
             {"reinforce_log.jsonl": learned.state.log, "measurements.jsonl": measured},
             draw(findings),
             policies={"policy": learned.policy},
-            looks_at=experiment.holdout,
         )
     print_report(findings)
     sample = "python -m course.policy.sample --policy {run}/policy --dataset data/datasets/math_dev.jsonl"

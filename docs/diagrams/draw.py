@@ -158,7 +158,7 @@ def goodhart() -> bytes:
     parting = steps[int(np.argmax(means["strict"]))]
     axes.axvspan(parting, steps[-1], color=COLOURS[3], alpha=0.08)
     axes.axvline(parting, color="#888888", ls="--", lw=1)
-    axes.text(parting + 2, 0.97, f"here they part, after step {parting}", color=COLOURS[3], fontsize=10)
+    axes.text(parting + 2, 0.97, f"reward hacking regime, from step {parting} on", color=COLOURS[3], fontsize=10)
     axes.set(xlabel="optimisation pressure (updates)", ylabel="mean reward on dev", ylim=(0, 1.05))
     axes.legend(loc="center right", fontsize=9)
     return png(figure)

@@ -237,7 +237,7 @@ def test_a_policy_that_was_trained_here_is_known_to_be(tmp_path: Path) -> None:
     few = [json.loads(line) for line in DEV.read_text(encoding="utf-8").splitlines()[:6]]
     write_rows(clone / "few_dev.jsonl", few)
     for line in (
-        "python -m course.policy.train --steps 1 --prompts-per-step 2 --dev few_dev.jsonl --holdout few_dev.jsonl",
+        "python -m course.policy.train --steps 1 --prompts-per-step 2 --dev few_dev.jsonl",
         "python -m course.policy.sample --dataset few_dev.jsonl --out before.jsonl",
         "python -m course.policy.sample --dataset few_dev.jsonl --policy runs/run_001/policy --out after.jsonl",
         "python -m course.eval --dataset few_dev.jsonl --completions before.jsonl",

@@ -191,10 +191,9 @@ def choice(**fields: Any) -> Attack:
     return attack
 
 
-def readme(run: Path) -> None:
-    path = run / "README.md"
-    path.write_text(path.read_text(encoding="utf-8").replace("0.", "0.9", 1), encoding="utf-8")
-    reseal(run)
+def readme_linked(run: Path) -> None:
+    shutil.move(run / "README.md", run.parent / "elsewhere.md")
+    (run / "README.md").symlink_to(run.parent / "elsewhere.md")
 
 
 ATTACKS_ON_LOOP_B = {
@@ -204,7 +203,10 @@ ATTACKS_ON_LOOP_B = {
         "the sample is not that of the originals",
     ),
     "a choice edited": (choice(chosen=7, selector_reward=1.0), "selection_demo.jsonl: it is not what the originals"),
-    "the README's table edited": (readme, "README.md: it is not what the originals give"),
+    "a link in the README's place": (readme_linked, "README.md: added since the run was sealed"),
+    "a README that is sealed": (added("README.md", listed=True), "README.md: no file of such a run"),
+    "a README in a folder": (added("more/README.md", listed=False), "more/README.md: added since the run was sealed"),
+    "a readme in small letters": (added("readme.md", listed=False), "readme.md: added since the run was sealed"),
     "pass@1 of the policy": (
         lambda run: summary(
             selection={**json.loads((run / "summary.json").read_text())["selection"], "pass_at_1": 0.9}

@@ -96,6 +96,7 @@ def facts_of(run: RunView) -> dict[str, str]:
         "data set": stored.get("dataset"),
         "data sets": stored.get("data"),
         "prompts": manifest.prompts_sha256,
+        "system prompt": manifest.system_prompt,
         "completions": stored.get("completions"),
         "scorer": stored["scorer"],
         "golden cases": manifest.golden.sha256 if manifest.golden else None,

@@ -51,7 +51,9 @@ class ExperimentOptions(PictureOptions):
     policy: Path = option(PI0, "the checkpoint to start from")
     train: Path = option(TRAIN, "the problems that it learns from")
     dev: Path = option(DEV, "the problems that it is measured on while it learns")
-    holdout: Path = option(HOLDOUT, "the problems that it is measured on once, at the end")
+    holdout: Path | None = option(
+        None, "look at the holdout too, once, at the end (another than the shipped one: its path)", bare=HOLDOUT
+    )
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Experiment:
     golden: GoldenReport
     train: Dataset
     dev: Dataset
-    holdout: Dataset
+    holdout: Dataset | None  # None: nobody asked to look at it
     tokenizer: Tokenizer
     start: PolicyRecord
     states: list[Path] = field(default_factory=list)
@@ -116,10 +118,9 @@ class Experiment:
         logs: Mapping[str, Sequence[Any]],
         picture: bytes,
         policies: Mapping[str, Policy] | None = None,
-        looks_at: Dataset | None = None,
     ) -> SavedRun:
         """Write the run, its logs as JSONL and its policies as checkpoints; the states of its learning may go then."""
-        sets = (self.train, self.dev, self.holdout)
+        sets = filter(None, (self.train, self.dev, self.holdout))
         learned = (policies or {}).items()
         saved = save_experiment(
             self.options,
@@ -134,7 +135,7 @@ class Experiment:
             summary=summary,
             files={name: to_json_lines(rows) for name, rows in logs.items()},
             picture=picture,
-            looks_at=looks_at,
+            looks_at=self.holdout,
             checkpoints={name: partial(save_checkpoint, policy, self.tokenizer) for name, policy in learned},
         )
         for path in self.states:
@@ -150,7 +151,8 @@ def open_experiment(name: str, options: ExperimentOptions, settings: Settings) -
     KeyboardInterrupt). Raises InputError.
     """
     golden = golden_gate()
-    train, dev, holdout = (load_dataset(path) for path in (options.train, options.dev, options.holdout))
+    train, dev = load_dataset(options.train), load_dataset(options.dev)
+    holdout = load_dataset(options.holdout) if options.holdout else None
     if settings.prompts_per_step > len(train.examples):
         raise InputError("--prompts-per-step", f"{train.path.name} has only {len(train.examples)} examples")
     _, tokenizer = load_checkpoint(options.policy)
