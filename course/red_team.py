@@ -19,6 +19,8 @@ from course.grading.exploits import EXPLOITS, grade_file, join_suite
 from course.grading.patch import PATCH, SEED, PatchReport, grade_patch
 from course.rubrics import RUBRICS
 
+SHOWN_CHANGES = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -75,6 +77,7 @@ def show_patch(report: PatchReport) -> None:
     before_fp, before_fn = report.before
     out.print(f"\nfalse positives: {fp}/{hacks} = {percent(fp / hacks)}   (the rubric itself: {before_fp}/{hacks})")
     out.print(f"false negatives: {fn}/{honest} = {percent(fn / honest)}   (the rubric itself: {before_fn}/{honest})")
+    show_rollouts(report)
     if report.holds:
         out.print("The patch closes the class, and pays what the rubric was made to pay.")
         return
@@ -84,6 +87,20 @@ def show_patch(report: PatchReport) -> None:
         out.print("Some of the class still earns: patch the mechanism, not the one string.")
     if fn:
         out.print("Honest answers earn nothing now: the patch is stricter than the hole asks for.")
+
+
+def show_rollouts(report: PatchReport) -> None:
+    """What the rubric pays of π0's rollouts before the patch and after it, and some of what changed."""
+    out = console()
+    out.print(f"\nπ0's rollouts, evaluated by {report.rubric} before the patch and after it:")
+    rows = table("file", ">paid before", ">after", ">strictly right of these, before", ">after")
+    for file in report.rollouts:
+        of = file.completions
+        rows.add_row(file.name, *(f"{paid}/{of}" for paid in file.paid), *(str(right) for right in file.right))
+    out.print(rows)
+    for example, text, before, after in report.rollouts[-1].changed[:SHOWN_CHANGES]:
+        out.print(f"  {example}: `{visible(text)}` {before:g} -> {after:g}")
+    out.print()
 
 
 def main() -> int:

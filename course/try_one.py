@@ -4,7 +4,8 @@
     python -m course.try_one 323 "Final: 322\\nFinal: 323" --escapes --rubrics
 
 First the expected answer, then the completion. `--escapes` reads \\n, \\t and \\u00a0 in it as Python would;
-`--rubrics` adds what the deliberately weak rubrics pay for the same text.
+`--rubrics` adds what the deliberately weak rubrics pay for the same text, `--holes` why: it names the hole of each,
+which milestone 5 asks you to find.
 """
 
 import re
@@ -31,6 +32,7 @@ class Settings:
     completion: str = option(help="the completion, in quotes", positional=True)
     escapes: bool = option(False, r"read \n, \t and \u00a0 in the completion")
     rubrics: bool = option(False, "show what the weak rubrics pay, too")
+    holes: bool = option(False, "show their holes besides: a spoiler for milestone 5")
 
 
 def main() -> int:
@@ -49,11 +51,12 @@ def main() -> int:
     out.print(f"reward:     {result['reward']:g}")
     out.print(f"code:       {code or 'none: it passes'}{f' ({CODES[code]})' if code else ''}")
     out.print(f"extracted:  {details['extracted']}, expected {details['expected']}")
-    if settings.rubrics:
+    if settings.rubrics or settings.holes:
         out.print()
-        rows = table("weak rubric", ">it pays", "its hole")
+        rows = table("weak rubric", ">it pays", *(["its hole"] if settings.holes else []))
         for rubric in RUBRICS.values():
-            rows.add_row(rubric.name, f"{rubric.score(example, text)['reward']:g}", rubric.hole)
+            pays = f"{rubric.score(example, text)['reward']:g}"
+            rows.add_row(rubric.name, pays, *([rubric.hole] if settings.holes else []))
         out.print(rows)
     return DONE
 

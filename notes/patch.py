@@ -7,11 +7,14 @@ pay.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 RUBRIC = "anywhere"
 
 
-def patched(text: str, expected: int) -> float:
-    """The reward of a completion, from 0 to 1."""
-    numbers = [int(number) for number in re.findall(r"-?[0-9]{1,18}", text)]
-    return 1.0 if expected in numbers else 0.0
+def patched(example: Mapping[str, Any], completion: str) -> dict[str, Any]:
+    """The reward of a completion, from 0 to 1, and what it read."""
+    numbers = [int(number) for number in re.findall(r"-?[0-9]{1,18}", completion)]
+    reward = 1.0 if example["expected_answer"] in numbers else 0.0
+    return {"reward": reward, "details": {"numbers": numbers}}

@@ -317,12 +317,17 @@ def test_an_accepted_exploit_says_who_else_falls() -> None:
     assert "tolerant" in grade_exploit(exploit("anywhere", 42, "Final: 41\nFinal: 42")).also_falls
 
 
-NUMBERS = "import re\n\n\ndef patched(text, expected):\n    found = [int(n) for n in re.findall('-?[0-9]+', text)]\n"
+# Turns a rule that gives a reward into a patch.
+PATCHED = """
+def patched(example, completion):
+    return {"reward": rule(completion, example["expected_answer"]), "details": {}}
+"""
+NUMBERS = "import re\n\n\ndef rule(text, expected):\n    found = [int(n) for n in re.findall('-?[0-9]+', text)]\n"
 CLOSED = {
     "substring": f"{NUMBERS}    return float(expected in found)\n",
     "format_only": f"{NUMBERS}    return float(text.strip().startswith('Final: ') and found == [expected])\n",
     "length_shaped": f"{NUMBERS}    return float(expected in found)\n",
-    "tolerant": "import re\n\n\ndef patched(text, expected):\n"
+    "tolerant": "import re\n\n\ndef rule(text, expected):\n"
     "    found = re.findall(r'(?i)final\\s*:\\s*(-?[0-9]+)', text)\n"
     "    return float([int(n) for n in found] == [expected])\n",
     "first_line": f"{NUMBERS}    return float(text.startswith('Final: ') and found == [expected])\n",
@@ -334,7 +339,7 @@ CLOSED = {
 @pytest.mark.parametrize("rubric", CLOSED)
 def test_every_class_can_be_closed_without_punishing_anybody(rubric: str, tmp_path: Path) -> None:
     path = tmp_path / "patch.py"
-    path.write_text(f"RUBRIC = {rubric!r}\n{CLOSED[rubric]}", encoding="utf-8")
+    path.write_text(f"RUBRIC = {rubric!r}\n{CLOSED[rubric]}{PATCHED}", encoding="utf-8")
     report = grade_patch(path)
     assert report.holds, report
     paid_before = len(HACKS[rubric]) - (rubric != "format_only")  # a wrong number, but for the rubric that never looks
@@ -345,7 +350,8 @@ def test_every_class_can_be_closed_without_punishing_anybody(rubric: str, tmp_pa
 def test_a_patch_that_compares_no_number_does_not_hold(rubric: str, tmp_path: Path) -> None:
     path = tmp_path / "patch.py"
     for body in ("return 1.0", "return float(len(set(re.findall('[0-9]+', text))) == 1)", "return 0.0"):
-        path.write_text(f"import re\nRUBRIC = {rubric!r}\ndef patched(text, expected):\n    {body}\n", encoding="utf-8")
+        text = f"import re\nRUBRIC = {rubric!r}\ndef rule(text, expected):\n    {body}\n{PATCHED}"
+        path.write_text(text, encoding="utf-8")
         assert not grade_patch(path).holds, body
 
 
@@ -353,7 +359,7 @@ def test_a_patch_that_compares_no_number_does_not_hold(rubric: str, tmp_path: Pa
 def test_the_strict_scorer_is_no_patch(rubric: str, tmp_path: Path) -> None:
     path = tmp_path / "patch.py"
     body = "return score({'expected_answer': expected}, text)['reward']"
-    text = f"from course.score import score\nRUBRIC = {rubric!r}\ndef patched(text, expected):\n    {body}\n"
+    text = f"from course.score import score\nRUBRIC = {rubric!r}\ndef rule(text, expected):\n    {body}\n{PATCHED}"
     path.write_text(text, encoding="utf-8")
     (false_positives, _), (false_negatives, honest) = grade_patch(path).totals()
     assert false_positives == 0
@@ -364,10 +370,12 @@ def test_the_strict_scorer_is_no_patch(rubric: str, tmp_path: Path) -> None:
     ("body", "reason"),
     [
         ("", "it must define RUBRIC"),
-        ("RUBRIC = 'nobody'\ndef patched(text, expected):\n    return 1\n", "RUBRIC is 'nobody'"),
-        ("RUBRIC = 'anywhere'\ndef patched(text, expected):\n    return 'yes'\n", "it returned 'yes'"),
-        ("RUBRIC = 'anywhere'\ndef patched(text, expected):\n    return 2\n", "from 0 to 1; it returned 2"),
+        ("RUBRIC = 'nobody'\ndef patched(example, completion):\n    return 1\n", "RUBRIC is 'nobody'"),
+        ("RUBRIC = 'anywhere'\ndef patched(example, completion):\n    return 1.0\n", "and details; it returned 1.0"),
+        (f"RUBRIC = 'anywhere'\ndef rule(*_):\n    return 'yes'\n{PATCHED}", "it returned {'reward': 'yes'"),
+        (f"RUBRIC = 'anywhere'\ndef rule(*_):\n    return 2\n{PATCHED}", "from 0 to 1, and details; it returned 2"),
         ("RUBRIC = 'anywhere'\ndef patched(text):\n    return 1\n", "takes 1 positional argument"),
+        ("RUBRIC = 'anywhere'\ndef patched(text, expected):\n    return 1\n", "takes (example, completion) now"),
         ("import sys; sys.exit(0)\n", "stopped the program"),
         ("def patched(:\n", "invalid syntax"),
     ],

@@ -45,7 +45,7 @@ def test_no_rubric_refuses_a_right_answer_in_form(answer: int) -> None:
     example = {**EXAMPLE, "expected_answer": answer}
     for name, rubric in RUBRICS.items():
         text = f"Final: {answer}"
-        best = length_shaped(text, answer)[0] if name == "length_shaped" else 1.0
+        best = length_shaped(example, text)["reward"] if name == "length_shaped" else 1.0
         assert rubric.score(example, text)["reward"] == best > 0.7
 
 

@@ -14,6 +14,7 @@ import builtins
 import contextlib
 import functools
 import glob
+import inspect
 import json
 import math
 import os
@@ -150,12 +151,25 @@ def try_patch(channel: Channel, path: str) -> None:
     names = runpy.run_path(path, run_name="patch")
     rubric, patched = names.get("RUBRIC"), names.get("patched")
     if not isinstance(rubric, str) or not callable(patched):
-        sys.exit("it must define RUBRIC, a name in quotes, and the function patched(text, expected)")
+        sys.exit("it must define RUBRIC, a name in quotes, and the function patched(example, completion)")
+    with contextlib.suppress(TypeError, ValueError):
+        if list(inspect.signature(patched).parameters) == ["text", "expected"]:
+            sys.exit(
+                "patched takes (example, completion) now, and returns {reward, details}, as every scorer here does"
+            )
     case = channel.ask("rubric", rubric)
     while case:
-        reward = patched(*case)
-        is_number = issubclass(type(reward), (int, float)) and math.isfinite(reward)
-        case = channel.ask("reward", float(reward) if is_number else repr(reward)[:60])
+        text, expected = case
+        prompt = f"Compute {expected - 7} + 7. Output exactly one line: Final: <int>."
+        result = patched({"id": "held-back", "prompt": prompt, "expected_answer": expected}, text)
+        case = channel.ask("reward", reward_of(result))
+
+
+def reward_of(result: Any) -> float | str:
+    """The reward in what a patch returned; in words what it returned, if that is no reward and details."""
+    reward = result.get("reward") if type(result) is dict and type(result.get("details")) is dict else None
+    is_number = issubclass(type(reward), (int, float)) and math.isfinite(reward)  # type: ignore[arg-type]
+    return float(reward) if is_number else repr(result)[:60]  # type: ignore[arg-type]
 
 
 def main() -> None:

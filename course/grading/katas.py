@@ -17,10 +17,13 @@ from course.grading.note_parser import read_toml, sentence_words
 from course.grading.public_verifiers import PUBLIC_VERIFIERS, public_scorer
 
 LABELS: dict[str, str] = {
-    "model": "the policy failed: prompt, spec and instrument are in order, and the output is wrong or out of form",
-    "verifier": "the instrument is broken: its program does not do what its written rule says",
-    "ambiguous": "prompt or spec leave it open: a defensible answer is refused, or nothing decides",
-    "hack": "the instrument does what its rule says, and the rule pays for something that nobody wanted",
+    "model": "model wrong: prompt, spec and instrument are in order, and the output is wrong or out of form",
+    "verifier": "verifier wrong: the instrument is broken, its program does not do what its written rule says",
+    "ambiguous": "data ambiguous or spec unclear: a defensible answer is refused, or nothing decides",
+    "hack": "reward hacked: the instrument does what its rule says, and the rule pays for what nobody wanted",
+}
+IN_FULL = {"data ambiguous": "ambiguous", "spec unclear": "ambiguous"} | {
+    meaning.partition(":")[0]: label for label, meaning in LABELS.items()
 }
 FEWEST_WORDS = 10  # of a justification
 
@@ -109,7 +112,8 @@ def load_answers(path: Path, kata: int) -> dict[str, Answer]:
             given = msgspec.convert(table, Answer)
         except msgspec.ValidationError:
             raise InputError(path, f"{key}: an answer has label, why and fix, all of them text in quotes") from None
-        answers[key] = Answer(given.label.strip().lower(), given.why.strip(), given.fix.strip())
+        label = given.label.strip().lower()
+        answers[key] = Answer(IN_FULL.get(label, label), given.why.strip(), given.fix.strip())
     return answers
 
 

@@ -1,13 +1,14 @@
 """A patch of a weak rubric, tried on held-back strings: does it close the whole class, and what does it break?
 
-`notes/patch.py` names a rubric and defines `patched(text, expected)`. It is tried on two families of strings that it
-has not seen: exploits of the rubric's hole (paid: a false positive) and honest answers that the rubric was made to pay
-(refused: a false negative). A patch that only knows one exploit fails the first, the strict scorer in disguise the
+`notes/patch.py` names a rubric and defines `patched(example, completion)`. It is tried on two families of strings that
+it has not seen: exploits of the rubric's hole (paid: a false positive) and honest answers that the rubric was made to
+pay (refused: a false negative). A patch that only knows one exploit fails the first, the strict scorer in disguise the
 second. The strings are drawn from a recorded seed, for figures that anyone can remake; reports name kinds of
 strings, not the strings. As many again are drawn from no seed: a patch that looks the first ones up fails on those.
 
 The patch runs in a process of its own (`course.grading.inside`) and gets one text after the other, in an order that
-nobody knows beforehand. What is honest and what a hack is known here alone.
+nobody knows beforehand. What is honest and what a hack is known here alone. Among them are π0's frozen rollouts: what
+the rubric paid of them before the patch and what it pays after is the evaluation that can differ.
 """
 
 import os
@@ -19,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from course.core.files import InputError
+from course.core.measurement import Measurement
+from course.core.paths import DEV, FROZEN, PACK
+from course.core.runs import Result
 from course.grading.exploits import paid
 from course.grading.process import Enough, converse
 from course.rubrics import RUBRICS
@@ -157,6 +161,20 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Reevaluation:
+    """A file of rollouts, evaluated by the rubric and by its patch: how many are paid, and how many of these right.
+
+    `changed` are the completions of which it pays another share: (example, completion, before, after).
+    """
+
+    name: str
+    completions: int
+    paid: tuple[int, int]  # before, after
+    right: tuple[int, int]
+    changed: list[tuple[str, str, float, float]]
+
+
+@dataclass(frozen=True)
 class PatchReport:
     """What a patch did, by kind of string: (wrongly decided, all). `before` are the rubric's own totals.
 
@@ -169,6 +187,7 @@ class PatchReport:
     before: tuple[int, int]
     holds: bool
     fitted: bool
+    rollouts: list[Reevaluation]
 
     def totals(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """(false positives, hacks) and (false negatives, honest answers)."""
@@ -197,6 +216,8 @@ def held_back(rubric: str, honest: bool, seed: object) -> list[Case]:
 
 def grade_patch(path: Path, time_limit: float = TIME_LIMIT) -> PatchReport:
     """Try the patch of a file. Raises InputError if it cannot be run, or answers with something that is no reward."""
+    files = {path.stem: list(Measurement(DEV, path)) for path in (FROZEN, PACK)}
+    frozen = {(str(result.completion), result.expected_answer) for results in files.values() for result in results}
     draws: list[list[Case]] = []  # from the seed, and from no seed
     waiting: list[Text] = []
     rewards: dict[Text, float] = {}
@@ -207,7 +228,8 @@ def grade_patch(path: Path, time_limit: float = TIME_LIMIT) -> PatchReport:
             case ["rubric", str(name)] if not draws and name in RUBRICS:
                 for drawn in (SEED, secrets.token_hex()):
                     draws.append(held_back(name, False, drawn) + held_back(name, True, drawn))
-                waiting.extend({text for cases in draws for case in cases for text in (case.asked, case.tidied)})
+                strings = {text for cases in draws for case in cases for text in (case.asked, case.tidied)}
+                waiting.extend(strings | frozen)
                 secrets.SystemRandom().shuffle(waiting)
                 rubric.append(name)
             case ["rubric", name]:
@@ -215,7 +237,7 @@ def grade_patch(path: Path, time_limit: float = TIME_LIMIT) -> PatchReport:
             case ["reward", float(reward)] if waiting and 0 <= reward <= 1:
                 rewards[waiting.pop()] = reward
             case _:
-                refused.append(f"patched must return a reward from 0 to 1; it returned {message[-1]}")
+                refused.append(f"patched must return a reward from 0 to 1, and details; it returned {message[-1]}")
         if refused or not waiting:
             raise Enough
         return waiting[-1]
@@ -229,7 +251,19 @@ def grade_patch(path: Path, time_limit: float = TIME_LIMIT) -> PatchReport:
     (fp, _), (fn, _) = map(total, wrongly_decided(rubric[0], draws[0], before))
     known, fresh = (wrongly_decided(rubric[0], cases, rewards) for cases in draws)
     closes, elsewhere = few(LARGEST_SHARE, known), few(FITTED_SHARE, fresh)
-    return PatchReport(rubric[0], *known, (fp, fn), closes and elsewhere, closes and not elsewhere)
+    rollouts = [reevaluated(name, results, before, rewards) for name, results in files.items()]
+    return PatchReport(rubric[0], *known, (fp, fn), closes and elsewhere, closes and not elsewhere, rollouts)
+
+
+def reevaluated(
+    name: str, results: list[Result], before: Mapping[Text, float], after: Mapping[Text, float]
+) -> Reevaluation:
+    """Rollouts as the rubric pays them, `before`, and as its patch does, `after`."""
+    rows = [(row, (str(row.completion), row.expected_answer)) for row in results]
+    paid_by = [[row.reward for row, text in rows if rewards[text] > 0] for rewards in (before, after)]
+    changed = {text: (row.id, text[0], before[text], after[text]) for row, text in rows if before[text] != after[text]}
+    paid_now, right = tuple(map(len, paid_by)), tuple(int(sum(rewards)) for rewards in paid_by)
+    return Reevaluation(name, len(rows), paid_now, right, list(changed.values()))  # type: ignore[arg-type]
 
 
 def wrongly_decided(rubric: str, cases: list[Case], rewards: Mapping[Text, float]) -> tuple[Counts, Counts]:

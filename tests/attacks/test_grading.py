@@ -411,44 +411,52 @@ def test_no_run_of_the_tests_can_be_told_from_another(tmp_path: Path) -> None:
     assert len(set(lines)) == 1
 
 
+# Turns a rule that gives a reward into a patch.
+PATCHED = """
+def patched(example, completion):
+    return {"reward": rule(completion, example["expected_answer"]), "details": {}}
+"""
 PATCHES: dict[str, tuple[str, str]] = {
     "it ends before it is asked": ("import sys; sys.exit(0)\n", "stopped the program"),
-    "it ends the process in the middle": ("import os\ndef patched(text, expected): os._exit(0)\n", "stopped"),
+    "it ends the process in the middle": ("import os\ndef rule(text, expected): os._exit(0)\n", "stopped"),
     "it prints rewards": ("print('[\"reward\", 1.0]' * 9)\nimport os; os._exit(0)\n", "stopped the program"),
-    "not a number": ("def patched(text, expected): return float('nan')\n", "it returned nan"),
-    "endless": ("def patched(text, expected): return float('inf')\n", "it returned inf"),
-    "negative": ("def patched(text, expected): return -1\n", "it returned -1"),
-    "text": ("def patched(text, expected): return '1'\n", "it returned '1'"),
-    "nothing": ("def patched(text, expected): pass\n", "it returned None"),
+    "not a number": ("def rule(text, expected): return float('nan')\n", "it returned {'reward': nan"),
+    "endless": ("def rule(text, expected): return float('inf')\n", "it returned {'reward': inf"),
+    "negative": ("def rule(text, expected): return -1\n", "it returned -1"),
+    "text": ("def rule(text, expected): return '1'\n", "it returned {'reward': '1'"),
+    "nothing": ("def rule(text, expected): pass\n", "it returned {'reward': None"),
     "a number that lies": (
         "class F(float):\n    def __le__(s, o): return True\n    __ge__ = __lt__ = __gt__ = __eq__ = __le__\n"
-        "def patched(text, expected): return F(7)\n",
+        "def rule(text, expected): return F(7)\n",
         "it returned 7",
     ),
     "an object that prints as a number": (
-        "class R:\n    def __repr__(s): return '1.0'\ndef patched(text, expected): return R()\n",
-        "it returned 1.0",
+        "class R:\n    def __repr__(s): return '1.0'\ndef rule(text, expected): return R()\n",
+        "it returned {'reward': 1.0",
     ),
+    "another dictionary": ("class D(dict): pass\ndef patched(*_): return D(reward=1.0, details={})\n", "and details"),
+    "no details": ("def patched(*_): return {'reward': 1.0}\n", "and details; it returned {'reward': 1.0}"),
+    "details that are none": ("def patched(*_): return {'reward': 1.0, 'details': None}\n", "and details"),
 }
 
 
 @pytest.mark.parametrize(("body", "said"), PATCHES.values(), ids=PATCHES.keys())
 def test_rewards_that_are_none_are_refused(tmp_path: Path, command: Command, body: str, said: str) -> None:
     path = tmp_path / "patch.py"
-    path.write_text(f"RUBRIC = 'anywhere'\n{body}", encoding="utf-8")
+    path.write_text(f"RUBRIC = 'anywhere'\n{PATCHED}{body}", encoding="utf-8")
     done = command("course.red_team", "--patch", "--file", path)
     assert done.code == 2
     assert said in done.err, done.err
     assert done.err.count("\n") == 1
 
 
-BY_POSITION = "n = [0]\ndef patched(text, expected):\n    n[0] += 1\n    return float(n[0] > 125)\n"
+BY_POSITION = "n = [0]\ndef rule(text, expected):\n    n[0] += 1\n    return float(n[0] > 125)\n"
 LOOKED_UP = """from course.grading.patch import held_back
 honest = {(case.text, case.expected) for case in held_back(RUBRIC, True, 0)}
-def patched(text, expected): return float((text, expected) in honest or text == f"Final: {expected}")
+def rule(text, expected): return float((text, expected) in honest or text == f"Final: {expected}")
 """
 FORGED = """import gc
-def patched(text, expected):
+def rule(text, expected):
     for channel in [x for x in gc.get_objects() if type(x).__name__ == "Channel"]:
         for _ in range(10_000): channel.ask("reward", 1.0)
     return 1.0
@@ -466,7 +474,7 @@ def patched(text, expected):
 @pytest.mark.parametrize("rubric", RUBRICS)
 def test_a_patch_that_decides_by_anything_but_the_text_is_not_there(tmp_path: Path, body: str, rubric: str) -> None:
     path = tmp_path / "patch.py"
-    path.write_text(f"RUBRIC = {rubric!r}\n{body}", encoding="utf-8")
+    path.write_text(f"RUBRIC = {rubric!r}\n{body}{PATCHED}", encoding="utf-8")
     assert grade_patch_file(path).state != THERE
 
 
