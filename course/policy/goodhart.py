@@ -198,10 +198,10 @@ def draw(findings: Findings) -> bytes:
                 ys = [row[reward] for row in rows]
                 panel.plot(xs, ys, line, marker=mark, ms=4, color=colour, label=f"{scorer}, {leash(beta)}")
         best = best_of(curves[0])
-        panel.axvline(best[key], color="#888888", lw=1, ls=":")
-        panel.annotate(
-            "reward hacking regime", (best[key], 1.0), (4, -2), textcoords="offset points", fontsize=8, va="top"
-        )
+        if findings.summaries[0]["curves"][0]["parted"]:  # or there is no such regime
+            panel.axvline(best[key], color="#888888", lw=1, ls=":")
+            place, regime = (best[key], 1.0), "reward hacking regime"
+            panel.annotate(regime, place, (4, -2), textcoords="offset points", fontsize=8, va="top")
         panel.set(xlabel=label, ylabel="mean reward on dev", ylim=(-0.02, 1.04))
     figure.legend(*panels[0].get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=4)
     return png(figure)
