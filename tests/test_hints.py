@@ -1,6 +1,7 @@
 """Hints go step by step, and neither they nor the pages give an exploit away that would be accepted."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from course.core.files import JsonLines
 from course.core.paths import KATA
 from course.grading.exploits import Exploit, grade_exploit
 from course.grading.hints import STEPS, Hint
-from course.grading.katas import LABELS, load_items, load_solutions
+from course.grading.katas import load_items, load_solutions
 from course.rubrics import RUBRICS
 from tests.conftest import ROOT, Command
 from tests.test_rubrics import HOLES
@@ -45,7 +46,7 @@ def said(text: str) -> set[tuple[str, int | None]]:
     for quoted in re.findall(QUOTED, FENCE.sub("", text)):
         is_literal = re.fullmatch(r'"[^"]*"', quoted)
         completion = str(ast.literal_eval(quoted)) if is_literal else quoted.replace("\n", " ")
-        if re.search(r"[0-9]", completion) and re.search(r"\s|↵", completion) and not NO_COMPLETION.search(completion):
+        if re.search(r"[0-9].*[\s↵]|[\s↵].*[0-9]|^[0-9]+$", completion, re.S) and not NO_COMPLETION.search(completion):
             shown.add((completion, None))
     return shown
 
@@ -58,15 +59,14 @@ def given_away(text: str, wanted: set[int]) -> set[str]:
     """
     found = set()
     for completion, number in said(text):
-        answers = (
-            {number} if number is not None else wanted or {42, 323, *map(int, re.findall(r"-?\d{1,18}", completion))}
-        )
+        unknown = wanted or {42, 323, *map(int, re.findall(r"-?\d{1,18}", completion))}
+        answers = unknown if number is None else {number}
         rubrics = [name for name in RUBRICS if number is not None or name != "format_only"]
-        for exploit in (
+        exploits = (
             Exploit(1, name, n, completion, "it pays for what nobody wants") for name in rubrics for n in answers
-        ):
-            if grade_exploit(exploit).accepted:
-                found.add(completion)
+        )
+        if any(grade_exploit(exploit).accepted for exploit in exploits):
+            found.add(completion)
     return found
 
 
@@ -82,10 +82,9 @@ def test_no_page_gives_an_accepted_exploit_away() -> None:
 @pytest.mark.parametrize("rubric", sorted(set(HOLES) - {"format_only"}))
 def test_an_exploit_that_a_page_gives_away_is_found(rubric: str) -> None:
     completion = HOLES[rubric][0]
-    assert completion in given_away(
-        f"Try `{completion}`." if "\n" not in completion else f"Try `{completion!r}`.".replace("'", '"'), set()
-    )
+    assert completion in given_away("Try `" + json.dumps(completion) + "`.", set())
     if "\n" not in completion:
+        assert completion in given_away(f"Try `{completion}`.", set())
         assert completion in given_away(f'python -m course.try_one 42 "{completion}" --rubrics', set())
 
 
@@ -96,7 +95,7 @@ def test_there_are_three_hints_on_every_example_and_every_rubric() -> None:
     assert set(HINTS) == {*ITEMS, *RUBRICS}
     for key, steps in HINTS.items():
         assert len(set(steps)) == STEPS, key
-        assert steps[0].endswith("?") or "?" in steps[0], key
+        assert "?" in steps[0], key
         assert all(not given_away(f"`{part}`", {42}) for step in steps for part in re.findall(QUOTED, step)), key
 
 
@@ -105,7 +104,6 @@ def test_a_hint_does_not_say_the_label() -> None:
     for key in ITEMS:
         words = set(re.findall(r"[a-z]+", " ".join(HINTS[key]).lower()))
         assert solutions[key].label not in words, key
-    assert LABELS
 
 
 def test_the_commands_give_one_hint_at_a_time(command: Command) -> None:
