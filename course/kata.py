@@ -3,6 +3,7 @@
     python -m course.kata                 the ten examples, with their evidence
     python -m course.kata --answer        asks for what is not answered yet, and keeps it in notes/kata_1.toml
     python -m course.kata --grade         grades what is answered, and says why
+    python -m course.kata --hint k03      a hint on one example; --step 2 and --step 3 say more
     python -m course.kata --number 2 …    the second, harder kata: public verifiers that disagree
 
 You can write the file by hand as well; an example is graded only when it has a label, a reason and a fix.
@@ -21,6 +22,7 @@ from course.core.display import console, table, visible
 from course.core.files import InputError, write_whole
 from course.core.paths import NOTES
 from course.grading import katas
+from course.grading.hints import STEPS, show_hint
 from course.grading.katas import FEWEST_WORDS, LABELS, Answer, Item
 
 
@@ -29,6 +31,8 @@ class Settings:
     number: int = option(1, "which kata", at_least=1, at_most=2)
     answer: bool = option(False, "ask for what is not answered yet")
     grade: bool = option(False, "grade what is answered")
+    hint: str | None = option(None, "an example to give a hint on")
+    step: int = option(1, "which hint", at_least=1, at_most=STEPS)
     file: Path | None = option(None, "where the answers are (default: notes/kata_1.toml)")
 
     @property
@@ -148,6 +152,10 @@ def show_grade(out: Console, key: str, given: Answer, kata: int) -> None:
 
 def main() -> int:
     settings = parse("course.kata", "Say what went wrong, ten times.", Settings)
+    if settings.hint is not None:
+        among = [item.id for kata in (1, 2) for item in katas.load_items(kata)]
+        show_hint(settings.hint, settings.step, among, "python -m course.kata")
+        return DONE
     do = grade if settings.grade else answer if settings.answer else show
     return do(console(), settings)
 

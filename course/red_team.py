@@ -2,6 +2,7 @@
 
     python -m course.red_team             grades notes/exploits.toml; accepted exploits join your golden suite
     python -m course.red_team --rubrics   the seven weak rubrics, and why someone wrote them; find the hole
+    python -m course.red_team --hint anywhere   a hint on one rubric; --step 2 and --step 3 say more
     python -m course.red_team --patch     tries notes/patch.py on strings that it has not seen
 
 An exploit is accepted if its rubric pays for it, the strict scorer does not, and it does not commit itself to the one
@@ -16,6 +17,7 @@ from course.core.command_line import DONE, FOUND, option, parse, run_command
 from course.core.display import console, percent, table, visible
 from course.core.paths import ROOT, YOUR_EXPLOITS
 from course.grading.exploits import EXPLOITS, grade_file, join_suite
+from course.grading.hints import STEPS, show_hint
 from course.grading.patch import PATCH, SEED, PatchReport, grade_patch
 from course.rubrics import RUBRICS
 
@@ -25,6 +27,8 @@ SHOWN_CHANGES = 3
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     rubrics: bool = option(False, "show the weak rubrics")
+    hint: str | None = option(None, "a rubric to give a hint on")
+    step: int = option(1, "which hint", at_least=1, at_most=STEPS)
     patch: bool = option(False, "try your patch on held-back strings")
     file: Path | None = option(None, f"the exploits, or the patch (default: {EXPLOITS}, {PATCH})")
 
@@ -107,6 +111,9 @@ def main() -> int:
     settings = parse("course.red_team", "Break a weak rubric, then patch it.", Settings)
     if settings.rubrics:
         show_rubrics()
+        return DONE
+    if settings.hint is not None:
+        show_hint(settings.hint, settings.step, RUBRICS, "python -m course.red_team")
         return DONE
     if settings.patch:
         report = grade_patch(settings.file or ROOT / PATCH)

@@ -2,6 +2,7 @@
 
     python -m course.grading.inside tests FILE      a file of tests; the scorer is asked of the other process
     python -m course.grading.inside patch FILE      a patch; the texts are asked of the other process
+    python -m course.grading.inside scorer FILE     a scorer; the cases are asked of the other process
     python course/grading/inside.py run MODULE …    a module of the folder that it is started in
 
 It holds no verdict and nothing that gives one away. A student's code can reach all that is in its process, and may say
@@ -18,6 +19,7 @@ import inspect
 import json
 import math
 import os
+import reprlib
 import runpy
 import sys
 import threading
@@ -172,6 +174,39 @@ def reward_of(result: Any) -> float | str:
     return float(reward) if is_number else repr(result)[:60]  # type: ignore[arg-type]
 
 
+def try_scorer(channel: Channel, path: str) -> None:
+    """Give a scorer the cases, one by one, and say what it makes of each. The course's own cannot be imported."""
+    if not Path(path).is_file():
+        sys.exit("no such file")
+    sys.modules["course.score"] = None  # type: ignore[assignment]
+    try:
+        names = runpy.run_path(path, run_name="scorer")
+    except ModuleNotFoundError as error:
+        sys.exit("write the scorer yourself: course.score is not there" if error.name == "course.score" else str(error))
+    if not callable(names.get("score")):
+        sys.exit("it must define the function score(example, completion)")
+    given: dict[str, Any] = {"bytes": bytes, "bytearray": bytearray, "exception": lambda text, _: Exception(text)}
+    case = channel.ask("ready")
+    while case:
+        example, completion, given_as = case
+        completion = given[given_as](completion, "utf-8") if given_as else completion
+        case = channel.ask(*scored(names["score"], example, completion))
+
+
+def scored(score: Callable[[Any, Any], Any], example: dict[str, Any], completion: object) -> list[Any]:
+    """What a scorer makes of one case: that it gave a reward and a code, raised, or gave no score."""
+    try:
+        result = score(example, completion)
+    except Exception as error:
+        return ["raised", f"{type(error).__name__}: {error}"[:200]]
+    values: Mapping[str, Any] = result if type(result) is dict else {}
+    reward, details = values.get("reward", -1), values.get("details")
+    if type(reward) not in (int, float) or not 0 <= reward <= 1 or type(details) is not dict:
+        return ["no score", reprlib.repr(result)]
+    code = details.get("code")
+    return ["gave", reward, code if code is None else str(code)[:60]]
+
+
 def main() -> None:
     channel = Channel()
     what, path, *words = sys.argv[1:]
@@ -182,7 +217,7 @@ def main() -> None:
         runpy.run_module(path, run_name="__main__", alter_sys=True)
         return
     sys.argv = [path]
-    (run_tests if what == "tests" else try_patch)(channel, path)
+    {"tests": run_tests, "patch": try_patch, "scorer": try_scorer}[what](channel, path)
 
 
 if __name__ == "__main__":
