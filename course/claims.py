@@ -36,6 +36,7 @@ class Settings(RunOptions):
     record: bool = option(False, "for maintainers: with --all --seed 0, write data/claims/ and docs/claims.md anew")
 
     def check(self) -> None:
+        """Refuse numbers that no claim has, and a record that would not be whole. Raises InputError."""
         super().check()
         claims = load_claims()
         if len(claims) < max(self.numbers, default=1):
