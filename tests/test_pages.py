@@ -17,7 +17,7 @@ from matplotlib.mathtext import MathTextParser
 from course.core import stats
 from course.core.bandit import load_bandit, log_prob_gradient, softmax
 from course.core.measurement import Measurement
-from tests.conftest import DEV, PACK, ROOT, copy_repository, type_in
+from tests.conftest import DEV, PACK, ROOT, Command, copy_repository, type_in
 from tests.test_course import walk
 
 INTRODUCTION, PRACTICE = "docs/introduction.md", "docs/in_practice.md"
@@ -208,3 +208,11 @@ def test_the_figures_that_no_command_prints_hold() -> None:
         f"rose from {100 * first['strict']:.1f} to {100 * best:.1f} %, then fell to {100 * last['strict']:.1f} %"
         in text
     )
+
+
+def test_the_first_meeting_shows_two_steps_that_the_bandit_takes(command: Command, tmp_path: Path) -> None:
+    steps = command("course.bandit_train", "--runs-dir", tmp_path).out.splitlines()
+    shown = re.findall(r'^it draws "(.*)" +reward (.) +--> .*: +(.*)$', text_of("docs/first_meeting.md"), re.MULTILINE)
+    assert len(shown) == 2
+    for completion, reward, moved in shown:
+        assert [step for step in steps if f"`{completion}`, reward {reward}," in step and f"({moved})" in step]
