@@ -108,3 +108,17 @@ def test_no_such_file_and_one_that_hangs(tmp_path: Path, command: Command) -> No
 def test_what_a_scorer_prints_or_does_to_the_example_changes_nothing(tmp_path: Path) -> None:
     noisy = SOLUTION.replace("    code = why", "    print('[\"gave\", 1.0, null]', flush=True)\n    code = why")
     assert not grade_scorer(written(tmp_path, noisy), GOLDEN).wrong
+
+
+def test_who_knows_the_golden_cases_only_fails_on_the_rest(tmp_path: Path) -> None:
+    looked_up = f"""
+import json, pathlib
+ROWS = [json.loads(line) for path in pathlib.Path({str(GOLDEN)!r}).glob("*.jsonl") for line in path.open()]
+PAID = {{(row["expected_answer"], str(row["completion"])) for row in ROWS if row.get("reward", "hole" not in row)}}
+def score(example, completion):
+    right = (example["expected_answer"], completion) in PAID if isinstance(completion, str) else False
+    return {{"reward": float(right), "details": {{"code": None if right else "unknown"}}}}
+"""
+    wrong = [case for cases in grade_scorer(written(tmp_path, looked_up), GOLDEN).wrong.values() for case, _ in cases]
+    assert len(wrong) >= 10
+    assert {case.source for case in wrong} == {"drawn"}
