@@ -30,7 +30,6 @@ ALLOWED = {
     ("docs/spec.md", "Final: --323"): "the same",
     ("docs/do_not_confuse.md", "Let me calculate... 15 - 7 = 8. Final: 8"): "a sentence of the documents",
     ("docs/first_meeting.md", "Let me calculate... 15 - 7 = 8. Final: 8"): "the same sentence",
-    ("docs/in_practice.md", "It may be 42, or 43?"): "the introduction shows one text that a kinder rule pays for",
     ("docs/findings.md", "Final: 100↵Final 100↵Final 1"): "a hack that a policy found, as measured",
     ("docs/findings.md", "Final: 65↵Final: 65↵Final: 6"): "the same",
     ("docs/findings.md", "Let me calculateLet me calculateLet: 29↵   29↵"): "the same",
