@@ -173,8 +173,9 @@ def print_report(findings: Findings) -> None:
         out.print(f"   refuted if {claim.refuted_by}   ({claim.command})")
         shown = table("what", ">bound", ">recorded", ">95 % interval", ">now", "inside?", "holds?")
         for part, made in zip(claim.parts, row["parts"], strict=True):
-            low, high = map(part.show, made["interval"])
-            numbers = part.show(made["recorded"]), f"{low} to {high}", part.show(made["now"])
+            low, high = made["interval"]
+            interval = f"{part.show(low)} to {part.show(high)}" if low < high else "the same each time"
+            numbers = part.show(made["recorded"]), interval, part.show(made["now"])
             words = ("yes" if made[name] else "no" for name in ("inside", "holds"))
             shown.add_row(part.what, made["bound"], *numbers, *words)
         out.print(shown)

@@ -19,6 +19,9 @@ import pytest
 from course.core.command_line import run_command
 from course.core.manifest import Manifest, manifest_file, sealed_bytes
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one test on each core: PyTorch need not take them all
+
 ROOT = Path(__file__).resolve().parents[1]
 DEV = ROOT / "data" / "datasets" / "math_dev.jsonl"
 ROLLOUTS = ROOT / "data" / "rollouts" / "frozen_rollouts_dev.jsonl"

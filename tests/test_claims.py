@@ -306,7 +306,7 @@ def the_gradient_points_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bandit, "log_prob_gradient", lambda *how: -true(*how))
 
 
-@sabotage("bandit.early", "bandit.spread")
+@sabotage("variance.early", "steadiness.spread")
 def the_baseline_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
     true = bandit.take_step
 

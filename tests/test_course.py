@@ -330,10 +330,13 @@ def test_it() -> None:
     assert result["reward"] == 1.0
     assert result["details"]["extracted"] == 8
 """
-ONE_STRING = """    if text == "41 42 43":
-        return 0.0
-    if str(expected) in text:
-        return 1.0
+ONE_STRING = """    if completion == "41 42 43":
+        return {"reward": 0.0, "details": {}}
+    if str(example["expected_answer"]) in completion:
+        return {"reward": 1.0, "details": {}}
+    offered ="""
+STRICT = """    reward = float(completion == f"Final: {example['expected_answer']}")
+    return {"reward": reward, "details": {}}
     offered ="""
 
 
@@ -531,7 +534,7 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
     ),
     (
         "the strict scorer for a patch",
-        edit("notes/patch.py", "    offered =", "    return float(text == f'Final: {expected}')\n    offered ="),
+        edit("notes/patch.py", "    offered =", STRICT),
         "notes/patch.py",
         "too strict",
     ),

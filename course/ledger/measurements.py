@@ -22,7 +22,9 @@ MEASUREMENTS: dict[str, dict[str, int]] = {
         "proxy_gap": 0, "tokens": 0,
     },
     "selecting": {"selection": 3, "weak_selection": 0, "equal_draws": 3},
-    "microscope": {"bandit": 3, "unbiased": 3, "two_steps": 3, "leash": 0, "two_ways": 3},
+    "microscope": {
+        "bandit": 3, "variance": 3, "steadiness": 3, "unbiased": 3, "two_steps": 3, "leash": 0, "two_ways": 3,
+    },
     ON_POLICY: {
         "logprobs": 0, "colder": 3, "one_update": 3, "learning": 3, "goodhart_tolerant": 3, "goodhart_format_only": 3,
         "goodhart_length_shaped": 3, "noise": 3, "shift": 3, "three_ways": 3, "frontier": 3,

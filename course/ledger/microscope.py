@@ -11,26 +11,39 @@ UNBIASED_DRAWS = 200_000
 
 
 def bandit(seed: int) -> Measured:
-    """Sixty steps of REINFORCE: what moved, which way, and how noisy the gradient is with and without a baseline."""
+    """Sixty steps of REINFORCE: what moved, and which way."""
     found = bandit_train.run(bandit_train.Settings(seed=seed))
-    early, _, late, raised = found.summary["gradient_variance"][:4]
     moved = [np.sign(row.prob_after - row.prob) == np.sign(row.advantage) for row in found.log]
-    # How much of the way is gone on average over the steps, and how far apart the learners are after a quarter of them.
-    mean = {up: {name: float(curve.mean()) for name, curve in by.items()} for up, by in found.curves.items()}
-    at = found.curves[0.0]["none"].shape[1] // 4
-    apart = {up: {name: float(curve[:, at].std()) for name, curve in by.items()} for up, by in found.curves.items()}
     values: dict[str, Number] = {
         "learned": found.summary["mean_reward_after"] - found.summary["mean_reward_before"],
         "same_sign": float(np.mean(moved)),
-        "early": early["running"] / early["none"],
-        "late": late["running"] / late["none"],
-        "raised": raised["running"] / raised["none"],
-        "faster_raised": mean[1.0]["running"] - mean[1.0]["none"],
-        "faster": mean[0.0]["running"] - mean[0.0]["none"],
-        "spread_raised": apart[1.0]["running"] / apart[1.0]["none"],
-        "spread": apart[0.0]["running"] / apart[0.0]["none"],
     }
     return Measured(values, len(found.log), "steps", bandit_train.draw(found))
+
+
+def variance(seed: int) -> Measured:
+    """The variance of the gradient with a running baseline, of that without: early, late, and with raised rewards."""
+    rows = bandit_train.variance_table(load_bandit(DEV, PACK, None).rewards, seed)
+    early, _, late, raised = (row["running"] / row["none"] for row in rows[:4])
+    return Measured(
+        {"early": early, "late": late, "raised": raised}, bandit_train.VARIANCE_DRAWS, "batches of 8 samples"
+    )
+
+
+def steadiness(seed: int) -> Measured:
+    """Learners with a running baseline and without: how far on average over the steps, and how far apart early on."""
+    rewards, settings = load_bandit(DEV, PACK, None).rewards, bandit_train.Settings(seed=seed)
+    plain, raised = (
+        {name: bandit_train.learning_curves(rewards, up, name, settings) for name in ("none", "running")}
+        for up in (0.0, 1.0)
+    )
+    early = settings.steps // 4
+    values: dict[str, Number] = {
+        "faster_raised": float(raised["running"].mean() - raised["none"].mean()),
+        "spread": float(plain["running"][:, early].std() / plain["none"][:, early].std()),
+        "spread_raised": float(raised["running"][:, early].std() / raised["none"][:, early].std()),
+    }
+    return Measured(values, bandit_train.ABLATION_SEEDS, "learners")
 
 
 def unbiased(seed: int) -> Measured:

@@ -20,9 +20,9 @@ python -m course.claims 16
 ```
 
 The second command measures number 16 anew, with other seeds, and says whether the new numbers fall inside the recorded
-intervals. `--quick` measures all that need no PyTorch (a minute), `--all` everything (some 20 minutes on two cores).
-An interval says where another measurement of the same size falls, 95 times of 100; without chance in it, it is the
-number itself, or, for a rate, Wilson's interval.
+intervals. `--quick` measures all that need no PyTorch (half a minute), `--all` everything (some 20 minutes on two
+cores). An interval says where another measurement of the same size falls, 95 times of 100; for a rate it is Wilson's. A
+number that is read off the files of this repository, or computed, is the same each time, and has none.
 
 """
 
@@ -71,12 +71,13 @@ def section(number: int, claim: Claim, verdict: str, record: Record, shown: set[
 def row_of(part: Part, record: Record) -> str:
     """One part of a claim as a row."""
     outcome = record.outcomes[part.measurement]
-    low, high = map(part.show, outcome.interval(part.name))
+    low, high = outcome.interval(part.name)
+    interval = f"{part.show(low)} to {part.show(high)}" if low < high else "the same each time"
     value, bound = part.show(outcome.mean(part.name)), part.show(part.bound)
     sign = {"<": "below", "<=": "at most", "=": "exactly", ">=": "at least", ">": "above"}[part.is_]
     seeds = f", {len(outcome.seeds)} seeds" if len(outcome.seeds) > 1 else ""
     held = "yes" if part.holds(outcome) else "**no**"
-    return f"| {part.what} | {sign} {bound} | {value} | {low} to {high} | {outcome.n:,} {outcome.of}{seeds} | {held} |"
+    return f"| {part.what} | {sign} {bound} | {value} | {interval} | {outcome.n:,} {outcome.of}{seeds} | {held} |"
 
 
 WITH_PICTURE = {

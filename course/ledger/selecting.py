@@ -22,7 +22,7 @@ def selection(seed: int) -> Measured:
         "equal_prompts": curve[-1] - numbers["curve"][-1]["equal_prompts"],
         "smallest_step": min(b - a for a, b in pairwise(curve)),
         "pass_at_1": numbers["pass_at_1"],
-        "chosen": chosen,
+        "chosen": (round(chosen * len(found.choices)), len(found.choices)),
         "samples_an_answer": float(numbers["n"]),
     }
     return Measured(values, len(found.choices) * numbers["n"], "completions", selection_demo.draw(found))
