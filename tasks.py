@@ -50,6 +50,7 @@ def install(needed: str) -> None:
         return
     if not PYTHON.exists() or subprocess.call([str(PYTHON), "-c", "import pip"], stderr=subprocess.DEVNULL):
         run(sys.executable, "-m", "venv", VENV)
+    print("Setting up .venv and installing; the first time that takes a minute or more.", flush=True)
     quiet = ("--quiet", "--disable-pip-version-check")
     run(PYTHON, "-m", "pip", "install", *quiet, "--constraint", "constraints.txt", "--editable", EXTRAS[needed])
     (VENV / f".{needed}").touch()

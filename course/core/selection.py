@@ -19,7 +19,6 @@ from course.core.paths import ROOT
 from course.core.runs import Result, result_line
 from course.core.scoring import STRICT, Scorer, scorer_named, summarise
 from course.core.seal import HAS_A_REGION, region_sha256
-from course.rubrics import RUBRICS
 
 EXPERIMENT = "selection_demo"
 TEMPLATE = """# Selection summary
@@ -200,11 +199,11 @@ def lesson(selection: Selection) -> str:
     loss = 1 - selection.numbers["never_right"] - selection.chosen["mean_reward"]
     select_with = selection.how.select_with
     if select_with != STRICT:
-        hole = f"The weak rubric's hole: {RUBRICS[select_with].hole}."
-        return f"{hole} Selecting by it loses {100 * loss:.1f} points against selecting by the strict scorer."
+        found = f"`{select_with}` pays for what the strict scorer refuses."
+        return f"{found} Selecting by it loses {100 * loss:.1f} points against selecting by the strict scorer."
     if loss > 1e-12:
         return f"pick_best left {100 * loss:.1f} points on the table: a right sample was there, and another was picked."
     return (
-        "Selector and grader are the same instrument, so best-of-N is pass@N by construction, and a hole in the scorer "
-        "would be in both. Try --select-with anywhere."
+        "Selector and grader are the same instrument, so a right sample is found whenever there is one among the N, and "
+        "a hole in the scorer would be in both. Try --select-with anywhere."
     )

@@ -199,7 +199,7 @@ def annotated_steps(note: Note) -> str | None:
         if sentence_words(text) < 5:
             return f"step {number}: say what was pushed, which way, and why"
         if problem := misread(text, log[number]):
-            return f"step {number} {problem}"
+            return f"step {number} of {run.name} {problem}"
     return None
 
 

@@ -112,7 +112,8 @@ def grade_summary(root: Path, grade: Callable[[Path], Verdict]) -> Verdict:
             if manifest.experiment != "selection_demo" or not has_a_note(run):
                 continue
             problem = unsound(run, manifest)
-            verdicts.append(wrong(problem) if problem else grade(run / HANDWRITTEN))
+            verdict = wrong(problem) if problem else grade(run / HANDWRITTEN)
+            verdicts.append(there(f"{run.name}, {verdict.text}") if verdict.state == THERE else verdict)
         except InputError as error:
             verdicts.append(wrong(message_of(error, root)))
     verdicts.sort(key=lambda verdict: (THERE, WRONG, MISSING).index(verdict.state))
