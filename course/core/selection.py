@@ -204,6 +204,6 @@ def lesson(selection: Selection) -> str:
     if loss > 1e-12:
         return f"pick_best left {100 * loss:.1f} points on the table: a right sample was there, and another was picked."
     return (
-        "Selector and grader are the same instrument, so a right sample is found whenever there is one among the N, and "
-        "a hole in the scorer would be in both. Try --select-with anywhere."
+        "Selector and grader are the same instrument, so a right sample is found whenever there is one among the N; a "
+        "hole in the scorer would be in both. Try --select-with anywhere."
     )
