@@ -23,7 +23,7 @@ TASKS = {
             "course.eval --dataset data/datasets/math_dev.jsonl --completions data/rollouts/frozen_rollouts_dev.jsonl",
         ],
     ),
-    "test": ("all", "the tests, on all cores", ["pytest -n auto"]),
+    "test": ("all", "the tests, on all cores", ["pytest -n auto --dist worksteal"]),
     "check": ("all", "style and types", ["ruff check", "ruff format --check", "mypy"]),
     "prove": ("all", "the long tests, which `test` leaves out", ["pytest -m prove"]),
     "bench": ("all", "speed and memory, as ratios within one run", ["bench.scoring", "bench.learning", "bench.report"]),

@@ -78,7 +78,8 @@ def test_a_task_installs_once_and_again_when_the_pins_change(clone: Path) -> Non
     measure = MAKE_EVAL.removeprefix("python ")
     assert asked("python tasks.py eval") == ["install .", measure]
     assert asked("make eval PYTHON=python") == [measure]
-    assert asked("python tasks.py test -k golden") == ["install .[policy,dev]", "-m pytest -n auto -k golden"]
+    tested = "-m pytest -n auto --dist worksteal -k golden"
+    assert asked("python tasks.py test -k golden") == ["install .[policy,dev]", tested]
     assert asked("make prove") == ["-m pytest -m prove"]
     (clone / ".venv" / ".core").unlink()
     assert asked("python tasks.py eval") == [measure], "who has everything has the core"
