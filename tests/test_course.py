@@ -462,7 +462,7 @@ MISTAKES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
         "a suppressed step called reinforced",
         edit("notes/bandit_log.md", "so it was suppressed", "so it was reinforced"),
         "notes/bandit_log.md",
-        "step 5 is called reinforced, and its advantage was -0.190",
+        "is called reinforced, and its advantage was -0.190",
     ),
     ("nine steps", edit("notes/bandit_log.md", "- step 12:", "step 12:"), "notes/bandit_log.md", "there are 9"),
     ("no token lists", edit("notes/llm_as_policy.md", " | ", " ", 20), "notes/llm_as_policy.md", "token lists"),

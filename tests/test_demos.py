@@ -187,7 +187,7 @@ def test_selection_by_brute_force(command: Command, tmp_path: Path) -> None:
 
 def test_a_weak_selector_is_graded_by_the_strict_scorer(command: Command, tmp_path: Path) -> None:
     done = command("course.selection_demo", "--select-with", "anywhere", "--runs-dir", tmp_path)
-    assert "every guess in the text counts" in done.out
+    assert "pays for what the strict scorer refuses" in done.out
     summary = json.loads((tmp_path / "run_001" / "summary.json").read_text())
     selection = summary["selection"]
     assert selection["mean_reward_first"] - 0.2 < summary["mean_reward"] < selection["pass_at_n"]
