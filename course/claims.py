@@ -198,7 +198,10 @@ def main() -> int:
     if not settings.chosen():
         print_ledger(record)
         return DONE
-    findings = run(settings, record)
+    try:
+        findings = run(settings, record)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; what was measured is kept, and the same command resumes") from None
     saved = save(settings, findings)
     for name, outcome in findings.fresh.items():
         for seed in outcome.seeds:
