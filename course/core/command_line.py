@@ -216,9 +216,13 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         code = code_of(main)
         for number in stopping:
             signal.signal(number, signal.SIG_DFL)
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if isinstance(error, Exception) and len(caught) == 1:
+            raise
+        # A library's compiled code may swallow the KeyboardInterrupt and raise an error of its own in its place.
+        said = error.args if isinstance(error, KeyboardInterrupt) else ()
         durable.abandon()
-        complain(*(error.args or (f"stopped by {caught[-1].name}: nothing is left half-written",)))
+        complain(*(said or (f"stopped by {caught[-1].name}: nothing is left half-written",)))
         code = 128 + caught[-1]
         for number in stopping:
             signal.signal(number, signal.SIG_DFL)

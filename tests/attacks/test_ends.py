@@ -178,6 +178,28 @@ def test_a_signal_in_a_destructor_is_not_lost(tmp_path: Path) -> None:
     assert done.stderr == "stopped by SIGTERM: nothing is left half-written\n"
 
 
+TURNED_INTO_ANOTHER_ERROR = """
+import os, signal
+from course.core.command_line import run_command
+
+def main():
+    try:
+        os.kill(os.getpid(), signal.{name})
+    except KeyboardInterrupt:
+        raise ValueError("Invalid bounding box") from None
+
+run_command(main)
+"""
+
+
+@pytest.mark.parametrize(("name", "code", "said"), [("SIGTERM", 143, "stopped by SIGTERM"), ("SIGCONT", 0, "")])
+def test_a_signal_that_a_library_turns_into_another_error_still_ends_in_a_line(name: str, code: int, said: str) -> None:
+    """As matplotlib's compiled code does when it is struck while it draws."""
+    words = [sys.executable, "-c", TURNED_INTO_ANOTHER_ERROR.format(name=name)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, f"{said}: nothing is left half-written\n" if said else "")
+
+
 # Leftovers of what was killed.
 
 
