@@ -13,6 +13,7 @@ import datetime
 import platform
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -66,6 +67,7 @@ class Findings:
     pictures: dict[str, bytes]
     record: Record
 
+    @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """One row for each claim that was measured."""
         return [row_of(number, load_claims()[number - 1], self.fresh, self.record) for number in self.numbers]
@@ -118,7 +120,7 @@ def row_of(number: int, claim: Claim, fresh: dict[str, Outcome], record: Record)
 
 def save(settings: Settings, findings: Findings) -> SavedRun:
     """The run: a row for each claim, every outcome, and the pictures."""
-    rows = findings.rows()
+    rows = findings.rows
     return save_experiment(
         settings,
         loop="A",
@@ -139,7 +141,7 @@ def changed(rows: list[dict[str, Any]]) -> list[int]:
     return [row["claim"] for row in rows if row["recorded_verdict"] not in (None, row["verdict"])]
 
 
-def write_record(findings: Findings) -> Record:
+def write_record(findings: Findings) -> None:
     """Write the record, the page and its pictures anew."""
     where = circumstances_of()
     versions = {"python": platform.python_version(), **where.versions}
@@ -148,7 +150,6 @@ def write_record(findings: Findings) -> Record:
     for name, picture in findings.pictures.items():
         write_whole(ROOT / PICTURES / f"{name}.png", picture)
     write_whole(ROOT / PAGE, page(load_claims(), record).encode())
-    return record
 
 
 def print_ledger(record: Record) -> None:
@@ -166,15 +167,14 @@ def print_ledger(record: Record) -> None:
 
 def print_report(findings: Findings) -> None:
     """For each claim its parts, now and as recorded; then what to notice."""
-    out, rows = console(), findings.rows()
+    out, rows = console(), findings.rows
     for row in rows:
         claim = load_claims()[row["claim"] - 1]
         out.print(f"\n{row['claim']}. {claim.sentence}")
         out.print(f"   refuted if {claim.refuted_by}   ({claim.command})")
         shown = table("what", ">bound", ">recorded", ">95 % interval", ">now", "inside?", "holds?")
         for part, made in zip(claim.parts, row["parts"], strict=True):
-            low, high = made["interval"]
-            interval = f"{part.show(low)} to {part.show(high)}" if low < high else "the same each time"
+            interval = part.show_interval(*made["interval"])
             numbers = part.show(made["recorded"]), interval, part.show(made["now"])
             words = ("yes" if made[name] else "no" for name in ("inside", "holds"))
             shown.add_row(part.what, made["bound"], *numbers, *words)
@@ -210,7 +210,7 @@ def main() -> int:
         write_record(findings)
     print_report(findings)
     saved.close("python -m course.claims")
-    return FOUND if changed(findings.rows()) and not settings.record else DONE
+    return FOUND if changed(findings.rows) and not settings.record else DONE
 
 
 if __name__ == "__main__":

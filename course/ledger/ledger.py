@@ -60,6 +60,10 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return f"{value:,.0f}" if value == round(value) else f"{value:.3g}"
         return f"{100 * value:.1f} %" if self.shown == "share" else f"{100 * value:+.1f} points"
 
+    def show_interval(self, low: float, high: float) -> str:
+        """An interval as people read it; one of width zero belongs to a number without chance in it."""
+        return f"{self.show(low)} to {self.show(high)}" if low < high else "the same each time"
+
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A claim. `remember` is what to say where it holds only in part; `why` says why it is not measured."""
@@ -107,8 +111,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
         Without seeds it is Wilson's interval of a rate, and the number itself for anything else.
         """
-        first, values = self.values[key][0], self.numbers(key)
-        mean, n = math.fsum(values) / len(values), len(values)
+        first, values, mean = self.values[key][0], self.numbers(key), self.mean(key)
+        n = len(values)
         if isinstance(first, tuple):
             count, of = first
             return rate_interval([(1, int(place < count)) for place in range(of)])

@@ -5,6 +5,7 @@ import io
 import math
 import time
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -61,7 +62,13 @@ def take(name: str, seed: int, runs_dir: Path) -> Measured:
 
 
 def kept_at(name: str, seed: int, runs_dir: Path) -> Path:
-    return runs_dir / ".claims" / f"{name}-{seed}-{check_seal().sha256[:16]}.json"
+    return runs_dir / ".claims" / f"{name}-{seed}-{core()}.json"
+
+
+@cache
+def core() -> str:
+    """The first digits of the core's hash: what this process has loaded, so it is taken once."""
+    return check_seal().sha256[:16]
 
 
 def together(seeds: list[int], taken: list[Measured]) -> Outcome:

@@ -12,7 +12,7 @@ from course.core.golden import check_golden, load_cases
 from course.core.measurement import Measurement
 from course.core.paths import DEV, FROZEN, GOLDEN, PACK
 from course.core.runs import Result
-from course.core.scoring import SCORERS, scorer_named
+from course.core.scoring import SCORERS, STRICT, scorer_named
 from course.grading.mutants import MUTANTS
 from course.ledger.ledger import Measured, Number
 from course.rubrics import RUBRICS, integers
@@ -38,7 +38,6 @@ def frozen(_: int) -> Measured:
     failures = [result for result in results if result.reward == 0]
     holding = sum(result.expected_answer in integers(result.completion or "") for result in failures)
     values: dict[str, Number] = {
-        "pass_rate": (len(results) - len(failures), len(results)),
         "right_number_refused": (holding, len(failures)),
         "kinds": float(len({result.code for result in failures})),
     }
@@ -64,7 +63,7 @@ def luck(seed: int) -> Measured:
     for result in scored(PACK):
         rewards.setdefault(result.id, []).append(result.reward)
     rng = random.Random(f"luck:{seed}")
-    small = real = exact = 0
+    small = real = 0
     for _ in range(COMPARISONS):
         before, after = rng.sample(range(len(next(iter(rewards.values())))), 2)
         chosen = rng.sample(sorted(rewards), PROMPTS)
@@ -72,12 +71,7 @@ def luck(seed: int) -> Measured:
         verdict = stats.paired(*pair)
         small += abs(verdict.difference) >= 0.02 - 1e-9
         real += verdict.difference > 0 and stats.noise_rule(PROMPTS, verdict.difference).startswith("calls it real")
-        exact += verdict.p < stats.SIGNIFICANT
-    shares: dict[str, Number] = {
-        "two_points": small / COMPARISONS,
-        "called_real": real / COMPARISONS,
-        "exact_test": exact / COMPARISONS,
-    }
+    shares: dict[str, Number] = {"two_points": small / COMPARISONS, "called_real": real / COMPARISONS}
     return Measured(shares, COMPARISONS, "comparisons of 50 prompts without any change")
 
 
@@ -85,16 +79,11 @@ def instruments(_: int) -> Measured:
     """The same completions, measured by the strict scorer and by every weak rubric."""
     examples = load_dataset(DEV).examples
     completions = [(examples[row.id], row.completion) for row in CompletionsFile(PACK, examples)]
-    rates, refused = [], 0
-    for name in SCORERS:
-        scorer = scorer_named(name)
-        rewards = [scorer(example, text)["reward"] for example, text in completions]
-        rates.append(sum(rewards) / len(rewards))
-        if name == "anywhere":
-            paid = [pair for pair, reward in zip(completions, rewards, strict=True) if reward == 1]
-            refused = sum(score(*pair)["reward"] == 0 for pair in paid)
-            share = refused, len(paid)
-    values: dict[str, Number] = {"spread": max(rates) - min(rates), "paid_and_refused": share}
+    scorers = {name: scorer_named(name) for name in SCORERS}
+    rewards = {name: [scorer(*pair)["reward"] for pair in completions] for name, scorer in scorers.items()}
+    rates = [sum(given) / len(given) for given in rewards.values()]
+    paid = [strict for strict, loose in zip(rewards[STRICT], rewards["anywhere"], strict=True) if loose == 1]
+    values: dict[str, Number] = {"spread": max(rates) - min(rates), "paid_and_refused": (paid.count(0), len(paid))}
     return Measured(values, len(completions), "completions")
 
 

@@ -26,7 +26,7 @@ from course.policy.reinforce import train_step
 from course.score import score
 
 FORM = "several_lines", "several_answers", "extra_text_after"  # codes of answers that did not stop where they should
-HALF_RIGHT = 0.6
+MOSTLY_RIGHT = 0.6
 BETAS = (1.0, 0.2, 0.05, 0.0)
 SHARES = (0.0, 0.2, 0.4)
 
@@ -73,7 +73,6 @@ def one_update(seed: int) -> Measured:
     values: dict[str, Number] = {
         "gains_differ": max(gains) - min(gains),
         "first_moved": one_update_command.moved(found.tokens[0]),
-        "tokens_before_reward": float(len(gains)),
     }
     return Measured(values, len(gains), "tokens", one_update_command.draw(found))
 
@@ -85,13 +84,11 @@ def learning(seed: int, steps: int = 40) -> Measured:
         measured = experiment.learn(train_step, settings).state.measured
     first, last = measured[0], measured[-1]
     per_step = settings.prompts_per_step * settings.samples_per_prompt
-    there = next((row["step"] for row in measured if row["strict"] >= HALF_RIGHT), settings.steps)
+    there = next((row["step"] for row in measured if row["strict"] >= MOSTLY_RIGHT), settings.steps)
     values: dict[str, Number] = {
         "gain": last["strict"] - first["strict"],
-        "in_form": share(last, "passed", "wrong_answer"),
         "in_form_gain": share(last, "passed", "wrong_answer") - share(first, "passed", "wrong_answer"),
         "no_stop": share(last, *FORM) - share(first, *FORM),
-        "right_in_form": accuracy(last) - accuracy(first),
         "samples": float(there * per_step),
     }
     return Measured(values, last["prompts"], "completions at each measurement")
@@ -100,11 +97,6 @@ def learning(seed: int, steps: int = 40) -> Measured:
 def share(row: dict[str, Any], *codes: str) -> float:
     """The share of a measurement's completions that have one of the codes."""
     return sum(int(row["codes"].get(code, 0)) for code in codes) / int(row["prompts"])
-
-
-def accuracy(row: dict[str, Any]) -> float:
-    """Of the completions that are in form, the share with the right number."""
-    return share(row, "passed") / max(1e-9, share(row, "passed", "wrong_answer"))
 
 
 def goodhart(rubric: str) -> Callable[[int], Measured]:
@@ -137,12 +129,13 @@ def noise(seed: int) -> Measured:
     with experiment_of(settings, options) as experiment:
         found = noise_command.run(experiment, settings, options)
     clean, some, many = (row["strict"] for row in found.summaries)
-    start = found.states[SHARES[0]][0].measured[0]["strict"]
+    first = found.states[SHARES[0]][0].measured[0]
+    start = first["strict"]
     values: dict[str, Number] = {
         "some_of_clean": (some - start) / (clean - start),
         "many_of_clean": (many - start) / (clean - start),
     }
-    return Measured(values, 200, "completions at each measurement", noise_command.draw(found))
+    return Measured(values, first["prompts"], "completions at each measurement", noise_command.draw(found))
 
 
 def shift(seed: int) -> Measured:
@@ -154,10 +147,9 @@ def shift(seed: int) -> Measured:
     values: dict[str, Number] = {
         "frozen_off": abs(last["frozen"] - last["live"]),
         "reweighted_off": max(abs(row["reweighted"] - row["live"]) for row in found.rows),
-        "unseen": last["unseen"],
         "unseen_failures": last["unseen_failures"] - first["unseen_failures"],
     }
-    return Measured(values, shift_command.LIVE * 200, "fresh completions", shift_command.draw(found))
+    return Measured(values, sum(last["live_codes"].values()), "fresh completions", shift_command.draw(found))
 
 
 def three_ways(seed: int) -> Measured:
@@ -174,7 +166,6 @@ def three_ways(seed: int) -> Measured:
         "tuned_less_covered": tuned["pass_at_1"] - pi0[wide],
         "variety_lost": (learned[wide] - learned["pass_at_1"]) - (pi0[wide] - pi0["pass_at_1"]),
         "selection_nearer": learned["kl"] - best["kl"],
-        "learning_gain": learned["pass_at_1"] - pi0["pass_at_1"],
     }
     return Measured(values, learned["samples"], "completions of each way", three_ways_command.draw(found))
 

@@ -71,8 +71,7 @@ def section(number: int, claim: Claim, verdict: str, record: Record, shown: set[
 def row_of(part: Part, record: Record) -> str:
     """One part of a claim as a row."""
     outcome = record.outcomes[part.measurement]
-    low, high = outcome.interval(part.name)
-    interval = f"{part.show(low)} to {part.show(high)}" if low < high else "the same each time"
+    interval = part.show_interval(*outcome.interval(part.name))
     value, bound = part.show(outcome.mean(part.name)), part.show(part.bound)
     sign = {"<": "below", "<=": "at most", "=": "exactly", ">=": "at least", ">": "above"}[part.is_]
     seeds = f", {len(outcome.seeds)} seeds" if len(outcome.seeds) > 1 else ""

@@ -23,7 +23,6 @@ def selection(seed: int) -> Measured:
         "smallest_step": min(b - a for a, b in pairwise(curve)),
         "pass_at_1": numbers["pass_at_1"],
         "chosen": (round(chosen * len(found.choices)), len(found.choices)),
-        "samples_an_answer": float(numbers["n"]),
     }
     return Measured(values, len(found.choices) * numbers["n"], "completions", selection_demo.draw(found))
 
