@@ -89,17 +89,29 @@ def slow_motion(findings: Findings, texts: Iterator[str], writer: RunWriter) -> 
     out, predictions, seal = console(), [], ""
     for step in findings.log:
         show_state(findings.bandit, step)
-        text = next(texts)
-        seal = sha256(f"{seal}|{step.step}|{text}".encode())
-        writer.append("sealed.jsonl", to_json({"step": step.step, "text": text, "seal": seal}) + b"\n")
-        out.print(f"predicted: {text}   (sealed: {seal[:12]})")
+        row = prediction(next(texts), step, seal)
+        seal = row["seal"]
+        writer.append("sealed.jsonl", to_json({name: row[name] for name in ("step", "text", "seal")}) + b"\n")
+        out.print(f"predicted: {row['text']}   (sealed: {seal[:12]})")
         show_step(step)
-        predicted, came = direction_of(text), direction(step)
-        right = predicted == came
-        out.print(f"You predicted {predicted}; it went {came}: {'right' if right else 'wrong'}.")
-        row = {"step": step.step, "text": text, "direction": predicted, "seal": seal, "came": came, "right": right}
+        verdict = "right" if row["right"] else "wrong"
+        out.print(f"You predicted {row['direction']}; it went {row['came']}: {verdict}.")
         predictions.append(row)
     return predictions
+
+
+def prediction(text: str, step: Step, before: str) -> dict[str, Any]:
+    """What was predicted of a step and what came; its seal holds the one `before` it."""
+    seal = sha256(f"{before}|{step.step}|{text}".encode())
+    predicted, came = direction_of(text), direction(step)
+    return {
+        "step": step.step,
+        "text": text,
+        "direction": predicted,
+        "seal": seal,
+        "came": came,
+        "right": predicted == came,
+    }
 
 
 def direction_of(text: str) -> str | None:

@@ -11,6 +11,7 @@ trained on the same text but may merge digits, and under any `tokenizer.json` yo
 """
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,16 +52,16 @@ class Findings:
     logprobs: list[list[float]]
 
 
-def run(settings: Settings) -> Findings:
+def run(settings: Settings, example: Mapping[str, Any] = EXAMPLE) -> Findings:
     """Each text as the scorer sees it, and as each tokenizer splits it. Raises InputError."""
     paths = SHIPPED | {str(path): path for path in settings.tokenizer}
     tokenizers = {name: load_tokenizer(path) for name, path in paths.items()}
     rows = []
     for text in settings.texts:
-        outcome = score(EXAMPLE, text)
+        outcome = score(example, text)
         tokens = {name: tokens_of(tokenizer, text) for name, tokenizer in tokenizers.items()}
         rows.append({"text": text, "reward": outcome["reward"], "code": outcome["details"]["code"], "tokens": tokens})
-    return Findings(rows, logprobs(settings.texts))
+    return Findings(rows, logprobs(settings.texts, example))
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -87,14 +88,14 @@ def shown(token: dict[str, Any]) -> str:
     return "".join("␣" if character == " " else visible(character) for character in token["text"])
 
 
-def logprobs(texts: tuple[str, ...]) -> list[list[float]]:
+def logprobs(texts: tuple[str, ...], example: Mapping[str, Any] = EXAMPLE) -> list[list[float]]:
     """log π0(token | prompt and tokens before) for each token of each text and its end; empty without PyTorch."""
     if not (importlib.util.find_spec("torch") and importlib.util.find_spec("safetensors")):
         return []
     from course.policy.core.sampling import load_checkpoint, token_logprobs
 
     checkpoint = load_checkpoint(PI0)
-    return [token_logprobs(*checkpoint, str(EXAMPLE["prompt"]), text) for text in texts]
+    return [token_logprobs(*checkpoint, str(example["prompt"]), text) for text in texts]
 
 
 def print_report(findings: Findings) -> None:

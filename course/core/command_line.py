@@ -100,7 +100,7 @@ def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ())
     """The settings that were typed: one dataclass for each target, which is a class or an instance with its defaults.
 
     Fields made by `option` become options, those named in `hide` do not. A method `check` of a target is called when
-    all is read. Raises InputError.
+    all is read, and may return other settings in their place. Raises InputError.
     """
     parser = OneLineParser(prog=f"python -m {command}", description=about)
     for target in targets:
@@ -118,7 +118,7 @@ def parse(command: str, about: str, /, *targets: Any, hide: Container[str] = ())
                 raise InputError(made.metavar or name if made.positional else flag(name), reason)
         result = target(**values) if isinstance(target, type) else dataclasses.replace(target, **values)
         if hasattr(result, "check"):
-            result.check()
+            result = result.check() or result
         results.append(result)
     return results[0] if len(results) == 1 else tuple(results)
 

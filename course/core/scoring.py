@@ -7,8 +7,9 @@ from typing import Any
 from course import score as scorer
 from course.core.datasets import Example
 from course.core.display import visible
-from course.core.files import sha256_file
+from course.core.files import InputError, read_bytes, sha256, sha256_file
 from course.core.manifest import Manifest, ScorerRecord
+from course.core.paths import NOTES
 from course.core.runs import Result
 from course.core.stats import FAILED, MISSING, Counts, Tally
 from course.rubrics import RUBRICS
@@ -18,13 +19,42 @@ Scorer = Callable[[Mapping[str, Any], object], dict[str, Any]]
 
 STRICT = "strict"
 SCORERS = (STRICT, *RUBRICS)
+PATCHED = "patched"  # the student's rubric, in notes/patch.py
+PATCHES: dict[str, Scorer] = {}  # those that were read, each as it stood then
 NO_ANSWER = {MISSING: "no completion came for it", FAILED: "the request failed, so no completion came"}
 REASONS = {**scorer.CODES, **NO_ANSWER}
 
 
 def scorer_named(name: str) -> Scorer:
-    """`strict`, the scorer itself, or the weak rubric of that name. Raises KeyError."""
-    return score if name == STRICT else RUBRICS[name].score
+    """`strict`, the scorer itself, the weak rubric of that name, or a patch that was read. Raises KeyError."""
+    return score if name == STRICT else PATCHES[name] if name in PATCHES else RUBRICS[name].score
+
+
+def read_patch(path: Path = NOTES / "patch.py") -> str:
+    """Read a student's rubric, and return the name of what stands there now, for `scorer_named`: it ends in a hash.
+
+    It runs in this process, as `pick_best` does: it is the student's own. Raises InputError, and so does the scorer.
+    """
+    source = read_bytes(path)
+    names: dict[str, Any] = {"__name__": PATCHED, "__file__": str(path)}
+    try:
+        exec(compile(source, str(path), "exec"), names)
+        patched = names["patched"]
+    except (Exception, SystemExit) as error:
+        raise InputError(path, f"it must define the function patched; it raised {error!r:.200}") from None
+
+    def patch(example: Mapping[str, Any], completion: object) -> dict[str, Any]:
+        try:
+            reward = float(patched(dict(example), completion)["reward"])
+        except (Exception, SystemExit) as error:
+            raise InputError(path, f"it raised {error!r:.200} for {completion!r:.100}") from None
+        if not 0 <= reward <= 1:
+            raise InputError(path, f"a reward is a number from 0 to 1, not {reward}, as for {completion!r:.100}")
+        return {"reward": reward, "details": {}}
+
+    name = f"{PATCHED} {sha256(source)[:12]}"
+    PATCHES[name] = patch
+    return name
 
 
 def scorer_identity() -> ScorerRecord:

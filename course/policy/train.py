@@ -3,6 +3,7 @@
     python -m course.policy.train
     python -m course.policy.train --rubric tolerant --steps 96
     python -m course.policy.train --rubric tolerant --steps 96 --beta 0.1
+    python -m course.policy.train --rubric patched             your own rubric, in notes/patch.py
     python -m course.policy.train --holdout
 
 The algorithm is `course/policy/reinforce.py`, to be read from top to bottom. This command runs it once, measures on
@@ -16,12 +17,15 @@ from typing import Any
 
 from course.core.command_line import DONE, parse, run_command
 from course.core.display import console, notice, percent, table
+from course.core.experiment import SavedRun
 from course.core.figures import COLOURS, new_figure, png
 from course.core.scoring import STRICT
 from course.policy.core.experiment import Experiment, ExperimentOptions, open_experiment
-from course.policy.core.learning import Learned, Settings, measure
+from course.policy.core.learning import Learned, Settings, Show, State, measure
 from course.policy.reinforce import train_step
 from course.rubrics import RUBRICS
+
+NAME = "reinforce"
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,18 @@ class Findings:
     holdout: dict[str, Any] | None
 
 
-def run(experiment: Experiment, settings: Settings) -> Findings:
-    """Learn; then look at the holdout once, if asked."""
-    learned = experiment.learn(train_step, settings)
+def run(experiment: Experiment, settings: Settings, show: Show | None = None) -> Findings:
+    """Learn, seen in a live view unless there is another `show`; then look at the holdout once, if asked."""
+    learned = experiment.learn(train_step, settings, show)
     policies = learned.policy, learned.reference, learned.tokenizer
     how = settings.rubric, settings.seed, learned.state.step
-    holdout = measure(*policies, experiment.holdout, *how) if experiment.holdout else None
+    holdout = measure(*policies, experiment.holdout, *how)[0] if experiment.holdout else None
     return Findings(settings, learned, holdout)
 
 
-def draw(findings: Findings) -> bytes:
+def draw(settings: Settings, state: State) -> bytes:
     """Both rewards and the KL over the steps."""
-    settings, log, measured = findings.settings, findings.learned.state.log, findings.learned.state.measured
+    log, measured = state.log, state.measured
     title = f"REINFORCE on π0: rubric {settings.rubric}, beta {settings.beta:g}, seed {settings.seed}"
     figure, (left, right) = new_figure(title, panels=2, width=10)
     steps = [row["step"] for row in measured]
@@ -60,6 +64,19 @@ def draw(findings: Findings) -> bytes:
     right.set(xlabel="step", ylabel="KL from π0 (nats a completion)", title="How far it went")
     right.legend(fontsize=8)
     return png(figure)
+
+
+def save(experiment: Experiment, findings: Findings) -> SavedRun:
+    """Write the run: the logs, the picture and the learned policy."""
+    learned, holdout = findings.learned, findings.holdout
+    measured = learned.state.measured
+    return experiment.save(
+        asdict(findings.settings),
+        {"first": measured[0], "last": measured[-1], **({"holdout": holdout} if holdout else {})},
+        {"reinforce_log.jsonl": learned.state.log, "measurements.jsonl": measured},
+        draw(findings.settings, learned.state),
+        policies={"policy": learned.policy},
+    )
 
 
 def print_report(findings: Findings) -> None:
@@ -84,8 +101,9 @@ def print_report(findings: Findings) -> None:
             now,
         )
     else:
+        hole = f", whose hole is: {RUBRICS[settings.rubric].hole}" if settings.rubric in RUBRICS else ", your own rubric"
         notice(
-            f"It was paid by `{settings.rubric}`, whose hole is: {RUBRICS[settings.rubric].hole}.",
+            f"It was paid by `{settings.rubric}`{hole}.",
             "What it was paid for and what was wanted are two curves. Look where they part.",
             now,
         )
@@ -93,17 +111,10 @@ def print_report(findings: Findings) -> None:
 
 def main() -> int:
     settings, options = parse("course.policy.train", "Loop C: REINFORCE on π0.", Settings(), ExperimentOptions)
-    with open_experiment("reinforce", options, settings) as experiment:
+    with open_experiment(NAME, options, settings) as experiment:
         console().print(f"Loop C (learning): REINFORCE on π0, reward by {settings.rubric}, beta {settings.beta:g}")
         findings = run(experiment, settings)
-        learned, measured = findings.learned, findings.learned.state.measured
-        saved = experiment.save(
-            asdict(settings),
-            {"first": measured[0], "last": measured[-1], **({"holdout": findings.holdout} if findings.holdout else {})},
-            {"reinforce_log.jsonl": learned.state.log, "measurements.jsonl": measured},
-            draw(findings),
-            policies={"policy": learned.policy},
-        )
+        saved = save(experiment, findings)
     print_report(findings)
     sample = "python -m course.policy.sample --policy {run}/policy --dataset data/datasets/math_dev.jsonl"
     saved.close(f"{sample} --out runs/learned.jsonl")

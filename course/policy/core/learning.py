@@ -6,7 +6,7 @@ The step itself is an argument: `course/policy/reinforce.py` holds it.
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from course.core.command_line import option
 from course.core.datasets import Dataset, Example
 from course.core.files import InputError
-from course.core.scoring import SCORERS, STRICT, scorer_named
+from course.core.scoring import PATCHED, SCORERS, STRICT, read_patch, scorer_named
 from course.policy.core.kl import kl_from_reference
 from course.policy.core.model import Policy
 from course.policy.core.resume import load_state, save_state
@@ -48,7 +48,7 @@ class CollapsedError(ArithmeticError):
 class Settings:
     """All that decides how a policy learns, but for the files it starts from."""
 
-    rubric: str = option(STRICT, "what is rewarded", choices=SCORERS)
+    rubric: str = option(STRICT, "what is rewarded; patched is yours, in notes/patch.py", choices=(*SCORERS, PATCHED))
     beta: float = option(0.0, "the leash: penalty on log π - log π0", at_least=0)
     baseline: str = option("prompt", "what is taken off a reward", choices=BASELINES)
     reward_flip_rate: float = option(0.0, "share of rewards r that are turned into 1 - r", at_least=0, at_most=1)
@@ -59,10 +59,11 @@ class Settings:
     measure_every: int = option(8, "steps from one measurement on dev to the next", at_least=1)
     seed: int = option(0, "of every random number", at_least=0)
 
-    def check(self) -> None:
-        """Refuse settings that mean nothing together. Raises InputError."""
+    def check(self) -> "Settings":
+        """These settings, with the student's rubric read. Refuses what means nothing together: raises InputError."""
         if self.baseline == "prompt" and self.samples_per_prompt < 2:
             raise InputError("--samples-per-prompt", "the mean of a prompt's own samples needs two or more of them")
+        return replace(self, rubric=read_patch()) if self.rubric == PATCHED else self
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,12 @@ def counted(completions: Sequence[ScoredCompletion]) -> dict[str, int]:
 
 def measure(
     policy: Policy, reference: Policy, tokenizer: Tokenizer, dataset: Dataset, rubric: str, seed: int, step: int
-) -> dict[str, Any]:
-    """pass@1 of the policy on fresh samples, one a prompt: by the strict scorer, and by the training rubric."""
+) -> tuple[dict[str, Any], list[ScoredCompletion]]:
+    """pass@1 of the policy on fresh samples, one a prompt: by the strict scorer, and by the rubric. And the samples."""
     examples = list(dataset.examples.values())
     rollouts = roll_out(policy, tokenizer, examples, 1, rng_for(seed, dataset.split, step))
     scored = score_completions(examples, rollouts.texts, rubric)
-    return {
+    row = {
         "step": step,
         "strict": sum(row.strict for row in scored) / len(scored),
         "proxy": sum(row.proxy for row in scored) / len(scored),
@@ -109,6 +110,7 @@ def measure(
         "completions": rollouts.texts[:SHOWN],
         "prompts": len(scored),
     }
+    return row, scored
 
 
 @dataclass
@@ -119,6 +121,7 @@ class State:
     seconds: float = 0.0
     log: list[dict[str, float]] = field(default_factory=list)  # a row for each step
     measured: list[dict[str, Any]] = field(default_factory=list)  # a row for each measurement on dev
+    newest: list[ScoredCompletion] = field(default_factory=list)  # of the last measurement; not kept
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,11 @@ def learn(
     examples = list(train.examples.values())
 
     def take_measure() -> None:
-        row = measure(policy, reference, tokenizer, dev, settings.rubric, settings.seed, state.step)
+        how = settings.rubric, settings.seed, state.step
+        row, state.newest = measure(policy, reference, tokenizer, dev, *how)
         state.measured.append({**row, **extra(policy, state.step)})
         if row["proxy"] > 0 or state.step == 0:  # a policy that earns nothing any more is no place to go on from
-            save_state(state_path, policy, optimizer, **asdict(state))
+            save_state(state_path, policy, optimizer, **{**vars(state), "newest": []})
         show(state, True)
 
     if not state.measured:

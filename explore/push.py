@@ -1,0 +1,170 @@
+"""Push: five completions, one update after another; predict each before you see it, or turn the knobs and run fast."""
+
+import marimo
+
+app = marimo.App(width="medium", app_title="Push")
+
+with app.setup:
+    from functools import partial
+
+    import marimo as mo
+
+    from course import bandit_train, policy_gradient_demo
+    from course.core.bandit import BASELINES, learn, load_bandit, log_prob_gradient, take_step
+    from course.core.display import visible
+    from course.core.files import InputError
+    from course.core.paths import DEV, PACK
+    from explore import show
+
+    BANDIT = load_bandit(DEV, PACK, None)
+    SLOW, FAST = "step by step", "fast"
+    SHOWN = 8  # steps of the log
+    SEEN = set()  # the settings whose steps were shown fast: there is nothing left to predict
+
+
+@app.cell(hide_code=True)
+def _():
+    show.heading("push")
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(f"""
+    The policy is a choice among five completions of `{BANDIT.example["prompt"]}` They begin equally likely. Each step
+    draws one, takes the baseline off its reward, and moves the probabilities by this advantage. **Say first what the
+    probability of the drawn one will do**; your prediction is sealed before the step is shown.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    pace = mo.ui.radio([SLOW, FAST], value=SLOW, label="Pace", inline=True)
+    baseline = mo.ui.dropdown(list(BASELINES), value="running", label="Baseline")
+    rate = mo.ui.slider(steps=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0], value=0.5, label="Learning rate", show_value=True)
+    batch = mo.ui.slider(1, 16, value=1, label="Samples for each step", show_value=True)
+    steps = mo.ui.slider(10, 200, 10, value=60, label="Steps", show_value=True)
+    seed = mo.ui.number(0, 9_999, value=0, label="Seed")
+    get_made, set_made = mo.state([])
+    show.knobs(pace, baseline, rate, batch, steps, seed)
+    return baseline, batch, get_made, pace, rate, seed, set_made, steps
+
+
+@app.cell(hide_code=True)
+def _(baseline, batch, pace, rate, seed, steps):
+    _how = {"baseline": baseline.value, "batch": batch.value, "learning_rate": rate.value, "seed": seed.value}
+    settings = bandit_train.Settings(steps=steps.value, **_how)
+    try:
+        settings.check()
+    except InputError as error:
+        mo.stop(True, mo.md(f"**{show.text(error)}**"))
+    # One row for each step: of a batch the first sample stands for it.
+    log = learn(BANDIT, settings.steps, settings.learning_rate, settings.seed, settings.batch, settings.baseline)
+    log = log[:: settings.batch]
+    key = tuple(_how.values())
+    if pace.value == FAST:
+        SEEN.add(key)
+    return key, log, settings
+
+
+@app.cell(hide_code=True)
+def _(get_made, key, log, pace, set_made):
+    mo.stop(pace.value == FAST)
+    made = get_made()
+    revealed = [row for row in made if row["key"] == key]
+    _score = f"{sum(row['right'] for row in made)}/{len(made)}"
+    if key in SEEN or len(revealed) >= len(log):
+        mo.stop(True, mo.md(f"You have seen these steps; another seed has new ones. Predictions right: **{_score}**"))
+    step = log[len(revealed)]
+
+    def _predict(word):
+        before = made[-1]["seal"] if made else ""
+        return lambda _: set_made([*made, {**policy_gradient_demo.prediction(word, step, before), "key": key}])
+
+    _buttons = [mo.ui.button(label=word, on_click=_predict(word)) for word in policy_gradient_demo.DIRECTIONS]
+    _rows = [
+        (number, f"{prob:.3f}", "drawn" if number == step.action else "", visible(action))
+        for number, (action, prob) in enumerate(zip(BANDIT.actions, step.probs, strict=True))
+    ]
+    mo.vstack([
+        mo.md(f"## Step {step.step}: action {step.action} was drawn; the baseline is {step.baseline:.3f}"),
+        show.table(("action", "probability", "", "completion"), _rows, bar=1),
+        mo.md("What will the probability of the drawn action do?"),
+        show.knobs(*_buttons, mo.Html(f"<span>Predictions right: <strong>{_score}</strong></span>")),
+    ])
+    return made, revealed
+
+
+@app.cell(hide_code=True)
+def _(log, made, revealed):
+    mo.stop(not revealed, mo.md("*The step is shown here when you have predicted it.*"))
+    _row, _step = revealed[-1], log[len(revealed) - 1]
+    _columns = zip(_step.gradient, _step.probs, _step.probs_after, strict=True)
+    mo.vstack([
+        mo.md(
+            f"You predicted **{_row['text']}**; it went **{_row['came']}**: {'right' if _row['right'] else 'wrong'}. "
+            f"(Sealed before: `{_row['seal'][:12]}`, prediction {len(made)}.)"
+        ),
+        mo.md(f"reward {_step.reward:g} − baseline {_step.baseline:.3f} = advantage **{_step.advantage:+.3f}**"),
+        show.table(
+            ("action", ">gradient", ">before", "after"),
+            [(n, f"{g:+.3f}", f"{p:.3f}", f"{after:.3f}") for n, (g, p, after) in enumerate(_columns)],
+            bar=3,
+        ),
+    ])
+    return
+
+
+@app.cell(hide_code=True)
+def _(log, pace, revealed, settings):
+    _log = log if pace.value == FAST else log[: len(revealed)]
+    mo.stop(not _log)
+    _rewards = [f"{reward:g}" for reward in BANDIT.rewards]
+    _ends = zip(_rewards, _log[0].probs, _log[-1].probs_after, BANDIT.actions, strict=True)
+    _findings = policy_gradient_demo.Findings(BANDIT, _log, settings.baseline, {})
+    mo.vstack([
+        show.picture(
+            partial(policy_gradient_demo.draw, _findings),
+            "The right action (solid) takes probability from the others (dashed), in jumps: luck decides which is drawn.",
+            show.table(
+                (">action", ">reward", ">before", "after", "completion"),
+                [(n, r, f"{p:.3f}", f"{after:.3f}", visible(a)) for n, (r, p, after, a) in enumerate(_ends)],
+                f"Probabilities after {len(_log)} steps",
+                bar=3,
+            ),
+        ),
+        show.table(
+            (">step", ">action", ">reward", ">baseline", ">advantage", ">before", ">after"),
+            [
+                (s.step, s.action, f"{s.reward:g}", f"{s.baseline:.3f}", f"{s.advantage:+.3f}", f"{s.prob:.3f}", f"{s.prob_after:.3f}")
+                for s in _log[-SHOWN:]
+            ],
+            "The last steps",
+        ),
+    ])
+    return
+
+
+@app.cell(hide_code=True)
+def _(seed):
+    _rows = [
+        (f"{row['chance_right']:.1f}", row["rewards"], *(f"{row[name]:.4f}" for name in BASELINES))
+        for row in bandit_train.variance_table(BANDIT.rewards, seed.value)
+    ]
+    mo.vstack([
+        mo.md("## What the baseline does: the variance of the gradient"),
+        show.table((">chance of the right action", "rewards", *(f">{name}" for name in BASELINES)), _rows),
+        mo.md("Raise all rewards by 1, which changes nothing about which action is better: without a baseline the noise grows many times over."),
+    ])
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    show.behind("python -m course.bandit_train --explain", learn, take_step, log_prob_gradient)
+    return
+
+
+if __name__ == "__main__":
+    app.run()
