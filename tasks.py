@@ -12,9 +12,10 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 PINS = ("pyproject.toml", "constraints.txt")
-EXTRAS = {"core": ".", "all": ".[policy,dev]"}  # what is installed, by the name of its stamp in .venv
+# What is installed, by the name of its stamp in .venv.
+EXTRAS = {"core": ".", "all": ".[policy,dev]", "explore": ".[policy,explore]", "rooms": ".[policy,explore,dev]"}
 
-# name: what it needs, what it is for, what it runs as `python -m …`
+# By name: what it needs of these, what it is for, what it runs as `python -m …`
 TASKS = {
     "eval": (
         "core",
@@ -27,6 +28,8 @@ TASKS = {
     "check": ("all", "style and types", ["ruff check", "ruff format --check", "mypy"]),
     "prove": ("all", "the long tests, which `test` leaves out", ["pytest -m prove"]),
     "bench": ("all", "speed and memory, as ratios within one run", ["bench.scoring", "bench.learning", "bench.report"]),
+    "explore": ("explore", "look and play: seven rooms in the browser", ["explore"]),
+    "rooms": ("rooms", "the tests of the rooms, in a real browser, and how fast they are", ["pytest explore", "bench.rooms"]),
     "seal": ("core", "for teachers: seal the core as it stands", ["course.seal --renew"]),
 }
 

@@ -1,33 +1,102 @@
+"""How sure? What a number of examples can tell, and what two rules make of luck."""
+
 import marimo
 
-app = marimo.App(width="medium", app_title="Try")
+app = marimo.App(width="medium", app_title="How sure?")
 
 with app.setup:
-    import os, sys, time, threading
+    from functools import partial
+
     import marimo as mo
-    from course import kl_tradeoff_demo as kl
+
+    from course import plan
+    from course.core.display import percent
+    from course.core.power import independent, power, rules
+    from course.core.stats import NOISE_RULE_MARGIN, NOISE_RULE_SMALL, noise_rule, wilson
+    from explore import show
+
+    SIZES = (10, 20, 30, 50, 75, 99, 100, 150, 200, 300, 500, 1000, 2000, 5000)
 
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("# Leash")
+    show.heading("how_sure")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
-    beta = mo.ui.slider(0.01, 1.0, 0.01, value=0.1, label="beta", show_value=True)
-    beta
-    return (beta,)
-
-
-@app.cell
-def _(beta):
-    _f = kl.run(kl.Settings(betas=(*kl.BETAS, beta.value)))
-    _t = time.perf_counter()
-    _png = kl.draw(_f)
-    mo.vstack([mo.image(_png, alt="x"), mo.md(f"{os.getpid()} {threading.current_thread().name} {time.perf_counter()-_t:.3f} {beta.value}")])
+    mo.md("""
+    A policy is right with a *true rate* that nobody knows. You ask it n examples, change something, ask again, and see
+    two rates. **How far apart may they be by luck alone?** Move the knobs, and guess first.
+    """)
     return
+
+
+@app.cell(hide_code=True)
+def _():
+    n = mo.ui.slider(steps=SIZES, value=200, label="Examples, n", show_value=True)
+    rate = mo.ui.slider(0.05, 0.95, 0.05, value=0.2, label="True rate", show_value=True)
+    change = mo.ui.slider(0.01, 0.3, 0.01, value=0.05, label="True change, if there is one", show_value=True)
+    show.knobs(n, rate, change)
+    return change, n, rate
+
+
+@app.cell(hide_code=True)
+def _(n, rate):
+    _low, _high = wilson(rate.value, n.value)
+    _luck = rules(n.value, *independent(rate.value, rate.value), apart=NOISE_RULE_MARGIN)
+    _thumb = "does not apply" if _luck.noise_rule is None else percent(_luck.noise_rule)
+    mo.vstack([
+        mo.md("## Nothing changed: what luck does"),
+        show.facts(**{
+            f"95 % interval of a rate of {percent(rate.value)}": f"{percent(_low)} to {percent(_high)}",
+            "two rates differ by 5 points or more": percent(_luck.apart),
+        }),
+        show.table(
+            ("rule", ">it calls luck real", "what it asks"),
+            [
+                ("the exact paired test", percent(_luck.exact), "p < 0.05, from wins and losses"),
+                ("the noise rule", _thumb, f"more than 5 points, below {NOISE_RULE_SMALL} examples"),
+            ],
+        ),
+        mo.md("The exact test keeps its promise of at most 5 % with any n. The rule of thumb knows no n."),
+    ])
+    return
+
+
+@app.cell(hide_code=True)
+def _(change, n, rate):
+    _after = min(rate.value + change.value, 1.0)
+    settings = plan.Settings(before=rate.value, after=_after, n=n.value)
+    findings = plan.run(settings)
+    _needed = {f"for a power of {100 * wanted:.0f} %": found for wanted, found in findings.needed.items()}
+    mo.vstack([
+        mo.md(f"## It changed from {percent(rate.value)} to {percent(_after)}: is that found?"),
+        show.facts(**{
+            f"power of {n.value:,} examples": percent(findings.curve[n.value]),
+            **{f"examples {name}": "too many" if many is None else f"{many:,}" for name, many in _needed.items()},
+            f"{n.value:,} examples can show": "nothing"
+            if findings.visible is None
+            else f"{100 * findings.visible:.1f} points or more",
+        }),
+        show.picture(
+            partial(plan.draw, findings, n.value),
+            "Left of the marks a real change is mostly missed. Half the change needs about four times the examples.",
+            show.table((">examples", "power"), [(f"{m:,}", f"{findings.curve[m]:.3f}") for m in plan.SIZES], bar=1),
+        ),
+    ])
+    return (settings,)
+
+
+@app.cell(hide_code=True)
+def _(settings):
+    show.behind(
+        f"python -m course.plan --before {settings.before:g} --after {settings.after:g} --n {settings.n}",
+        wilson, noise_rule, independent, power, rules,
+    )  # fmt: skip
+    return
+
 
 if __name__ == "__main__":
     app.run()

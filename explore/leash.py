@@ -1,33 +1,121 @@
+"""Leash: the best policy under a penalty on drift, with a loophole in the reward; beta, rewards and loophole are yours."""
+
 import marimo
 
-app = marimo.App(width="medium", app_title="Try")
+app = marimo.App(width="medium", app_title="Leash")
 
 with app.setup:
-    import os, sys, time, threading
+    from functools import partial
+
     import marimo as mo
-    from course import kl_tradeoff_demo as kl
+    import numpy as np
+
+    from course import kl_tradeoff_demo as demo
+    from course.core.display import typed, visible
+    from course.core.files import InputError
+    from course.rubrics import RUBRICS
+    from explore import show
+
+    OWN = "your own"
 
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("# Leash")
+    show.heading("leash")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
-    beta = mo.ui.slider(0.01, 1.0, 0.01, value=0.1, label="beta", show_value=True)
-    beta
-    return (beta,)
-
-
-@app.cell
-def _(beta):
-    _f = kl.run(kl.Settings(betas=(*kl.BETAS, beta.value)))
-    _t = time.perf_counter()
-    _png = kl.draw(_f)
-    mo.vstack([mo.image(_png, alt="x"), mo.md(f"{os.getpid()} {threading.current_thread().name} {time.perf_counter()-_t:.3f} {beta.value}")])
+    mo.md(f"""
+    Eight completions of `{demo.EXAMPLE["prompt"]}` The reference policy has its habits; the reward is a weak rubric's,
+    and the last completion is a loophole. The best policy under the leash is known in closed form,
+    $\\pi^*(a) \\propto \\pi_0(a)\\,e^{{r(a)/\\beta}}$. **At which beta does the loophole win? Guess, then turn.**
+    """)
     return
+
+
+@app.cell(hide_code=True)
+def _():
+    beta = mo.ui.slider(steps=sorted(demo.BETAS), value=0.1, label="Leash, beta", show_value=True)
+    rubric = mo.ui.dropdown([*RUBRICS, OWN], value=demo.RUBRIC, label="Rewards by")
+    loophole = mo.ui.text(value=demo.TEXTS[demo.LOOPHOLE], label="The loophole", debounce=200, full_width=True)
+    own = mo.ui.array([mo.ui.slider(0.0, 1.0, 0.05, value=float(text == "Final: 323"), label=text[:30], show_value=True)
+                       for text in demo.TEXTS])  # fmt: skip
+    mo.vstack([show.knobs(beta, rubric), loophole])
+    return beta, loophole, own, rubric
+
+
+@app.cell(hide_code=True)
+def _(own, rubric):
+    mo.stop(rubric.value != OWN)
+    mo.vstack([mo.md("Your own rewards, from 0 to 1, of the eight completions:"), show.knobs(*own)])
+    return
+
+
+@app.cell(hide_code=True)
+def _(beta, loophole, own, rubric):
+    if rubric.value == OWN:
+        _rewards = {"rewards": tuple(own.value)}
+    else:
+        _rewards = {"rubric": rubric.value}
+    settings = demo.Settings(loophole=loophole.value, **_rewards)
+    try:
+        settings.check()
+    except InputError as error:
+        mo.stop(True, mo.Html(f"<p>{show.text(error)}</p>"))
+    findings = demo.run(settings)
+    _policy = demo.closed_form(demo.REFERENCE, findings.rewards, np.array([beta.value]))[0]
+    _row = next(row for row in findings.sweep if row["beta"] == beta.value)
+    _columns = zip(findings.texts, demo.REFERENCE, findings.rewards, findings.truth, _policy, strict=True)
+    mo.vstack([
+        show.facts(
+            mean_reward=f"{_row['mean_reward']:.3f}",
+            true_value=f"{_row['true_value']:.3f}",
+            KL_in_nats=f"{_row['kl']:.3f}",
+            loophole=f"{_row['loophole']:.3f}",
+            learner_off_by=f"{_row['total_variation']:.0e}",
+        ),
+        show.table(
+            ("completion", ">reference", ">reward", ">true value", "best policy"),
+            [
+                (demo.brief(visible(text), 60), f"{p:.3f}", f"{reward:.3f}", f"{truth:g}", f"{best:.3f}")
+                for text, p, reward, truth, best in _columns
+            ],
+            f"The best policy with beta {beta.value:g}",
+            bar=4,
+        ),
+    ])
+    return findings, settings
+
+
+@app.cell(hide_code=True)
+def _(findings):
+    _names = ("beta", "mean_reward", "kl", "true_value", "loophole")
+    mo.vstack([
+        show.picture(
+            partial(demo.draw, findings),
+            "Left: every step down in beta buys reward with drift. Right: does the true value go the same way?",
+            show.table(
+                [f">{name.replace('_', ' ')}" for name in _names],
+                [(f"{row['beta']:g}", *(f"{row[name]:.3f}" for name in _names[1:])) for row in findings.sweep],
+            ),
+        ),
+        mo.Html("".join(f"<p>{show.text(sentence)}</p>" for sentence in demo.lessons(findings))),
+    ])
+    return
+
+
+@app.cell(hide_code=True)
+def _(settings):
+    _rewards = f" --rewards {' '.join(f'{r:g}' for r in settings.rewards)}" if settings.rewards else ""
+    _rubric = f" --rubric {settings.rubric}" if settings.rubric else ""
+    show.behind(
+        f"python -m course.kl_tradeoff_demo{_rubric}{_rewards} --loophole {typed(settings.loophole)}",
+        demo.closed_form, demo.kl, demo.leashed_rewards, demo.learn,
+    )  # fmt: skip
+    return
+
 
 if __name__ == "__main__":
     app.run()

@@ -101,9 +101,9 @@ def print_report(findings: Findings) -> None:
             now,
         )
     else:
-        hole = f", whose hole is: {RUBRICS[settings.rubric].hole}" if settings.rubric in RUBRICS else ", your own rubric"
+        weak = RUBRICS.get(settings.rubric)
         notice(
-            f"It was paid by `{settings.rubric}`{hole}.",
+            f"It was paid by `{settings.rubric}`, {f'whose hole is: {weak.hole}' if weak else 'your own rubric'}.",
             "What it was paid for and what was wanted are two curves. Look where they part.",
             now,
         )
