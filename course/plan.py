@@ -41,6 +41,8 @@ class Settings(PictureOptions):
         guessed = sum(rate is not None for rate in (self.before, self.after))
         if (guessed, len(self.runs)) not in ((2, 0), (0, 2)):
             raise InputError("course.plan", "give --before and --after, or two pilot runs; --help explains both")
+        if guessed and self.before == self.after:
+            raise InputError("--after", "the same as --before: there is no difference to find")
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def critical(level: float) -> np.ndarray:
 
 @functools.cache
 def log_factorials() -> np.ndarray:
-    return np.cumsum(np.log(np.maximum(np.arange(LARGEST + 1), 1)))
+    return np.array([math.lgamma(k + 1) for k in range(LARGEST + 1)])
 
 
 def binomial(n: int | np.ndarray, k: np.ndarray, rate: float) -> np.ndarray:
