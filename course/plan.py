@@ -37,6 +37,7 @@ class Settings(PictureOptions):
     n: int = option(200, "the examples that you have", at_least=1, at_most=LARGEST)
 
     def check(self) -> None:
+        """Refuse all but one guess of two rates that differ, or one pilot of two runs. Raises InputError."""
         super().check()
         guessed = sum(rate is not None for rate in (self.before, self.after))
         if (guessed, len(self.runs)) not in ((2, 0), (0, 2)):

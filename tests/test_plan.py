@@ -123,14 +123,16 @@ def test_the_smallest_number_is_the_first_from_which_power_stays(
 
 
 def test_power_is_a_saw_and_the_smallest_number_knows() -> None:
-    saw = np.array(plan.powers(range(1, 400), 0.6, 0.4))
-    smallest = plan.smallest(0.6, 0.4, 0.8)
-    assert smallest is not None
-    assert (saw[smallest - 1 :] >= 0.8).all()
-    assert saw[: smallest - 1].max() > 0.8, "a smaller number has the power too, and a larger one loses it again"
-    lower = np.minimum.accumulate(saw[::-1])[::-1]
-    assert (np.diff(lower) >= 0).all()
-    assert (lower <= saw).all()
+    """Where every example changes the saw has all its teeth: a smaller number may have the power, a larger one not."""
+    saw = np.array(plan.powers(range(1, 1001), 0.6, 0.4))
+    teeth = 0
+    for wanted in np.linspace(0.3, 0.95, 131):
+        smallest = plan.smallest(0.6, 0.4, wanted, most=1000)
+        assert smallest is not None
+        assert (saw[smallest - 1 :] >= wanted).all()
+        assert saw[smallest - 2] < wanted
+        teeth += int(saw[: smallest - 1].max() >= wanted)
+    assert teeth > 100
     assert plan.smallest(0.1, 0.1, 0.8) is None, "no difference is ever found"
 
 
@@ -233,6 +235,7 @@ def test_a_comparison_says_what_it_could_have_found(
         silent = command("course.compare", *pilots(*others))
         assert silent.code == 0
         assert "could have found" not in silent.out, "a difference that is found, or several samples"
+    assert "could have found" not in command("course.compare", runs[0], runs[0]).out, "nothing was drawn twice"
 
 
 @pytest.mark.parametrize(
