@@ -63,10 +63,10 @@ class Comparison:
 
     @property
     def could_find(self) -> str | None:
-        """Where luck explains it, what would have shown: of single samples, drawn twice, the smallest difference.
+        """Where luck explains the difference: the smallest one that would often be found. Of single samples only.
 
-        Not the power to find the difference that was seen, which only says p again: the examples that changed are
-        taken as they are, and the difference is sought.
+        It takes the share of examples that changed from the runs, and not the difference: the power to find the
+        difference that was seen would only say p again.
         """
         verdict = self.verdict
         n, changed = len(verdict.counts[0]), len(verdict.wins) + len(verdict.losses)

@@ -67,9 +67,9 @@ def rules(n: int, up: float, down: float, apart: float, level: float = SIGNIFICA
 def smallest(up: float, down: float, wanted: float, level: float = SIGNIFICANT, most: int = LARGEST) -> int | None:
     """The smallest n such that it and every larger number of examples, up to `most`, has at least the power `wanted`.
 
-    Power is a saw: it may fall from one n to the next. So n is first found on the highest curve below the saw that
-    never falls, which promises that power stays, and then taken down while the saw itself allows. None if there is no
-    such n. Raises ValueError.
+    Power is a saw: it may fall from one n to the next. So n is first found on a curve below the saw that never falls,
+    which promises that power stays, and then taken down while the saw itself allows. None if there is no such n.
+    Raises ValueError.
     """
     check(1, most, up, down)
     table = found(most, up, down, level)
