@@ -24,6 +24,7 @@ COMMANDS = (
         ("course.inspect_run", "look at one run, or list them all"),
         ("course.verify_run", "is a run still what was measured?"),
         ("course.compare", "the locked room: compare two runs, or refuse to"),
+        ("course.plan", "how many examples does a comparison need?"),
         ("course.report", "one run, or two compared, as a page to read, search and print"),
     )),
     ("Loop B, selection", (

@@ -83,6 +83,8 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
     out.print(f"{'exact paired p: ' if verdict.exact else 'paired p (drawn):'} {p_value(verdict.p)}")
     out.print(f"the noise rule:  {comparison.noise_rule}")
     out.print(f"\nVerdict: {comparison.sentence}")
+    if found := comparison.could_find:
+        out.print(f"It could have found: {found} (python -m course.plan {' '.join(map(typed, runs))}).")
     if verdict.losses:
         lost = f"--run {typed(runs[1])} --id={typed(verdict.losses[0])}"
         out.print(f"Next: python -m course.inspect_run {lost}   (one whose rate went down)")

@@ -14,6 +14,7 @@ from course.core.declarations import declared_afterwards
 from course.core.display import p_value
 from course.core.files import sha256
 from course.core.manifest import RESULTS, Manifest, PolicyRecord, SelectionRecord, load_manifest
+from course.core.power import LARGEST, OFTEN, share_changed, visible_difference
 from course.core.runs import load_results
 from course.core.scoring import counts_by_example
 from course.core.verification import Verification
@@ -59,6 +60,24 @@ class Comparison:
     @property
     def noise_rule(self) -> str:
         return stats.noise_rule(len(self.verdict.counts[0]), self.verdict.difference)
+
+    @property
+    def could_find(self) -> str | None:
+        """Where luck explains the difference: the smallest one that would often be found. Of single samples only.
+
+        It takes the share of examples that changed from the runs, and not the difference: the power to find the
+        difference that was seen would only say p again.
+        """
+        verdict = self.verdict
+        n, changed = len(verdict.counts[0]), len(verdict.wins) + len(verdict.losses)
+        drawn_twice = verdict.words is stats.WON_OR_LOST and self.knob != MEASURED_TWICE
+        if self.reasons or verdict.p < stats.SIGNIFICANT or not drawn_twice or n > LARGEST:
+            return None
+        smallest = visible_difference(n, share_changed(changed / n), changed / n, OFTEN)
+        often = f"in {100 * OFTEN:.0f} of 100 such comparisons"
+        if smallest is None:
+            return f"no difference {often}: only {changed} of {n} examples changed"
+        return f"a difference of {100 * smallest:.1f} points or more, {often}"
 
     @property
     def sentence(self) -> str:
