@@ -40,6 +40,7 @@ from course.core.scoring import summarise
 from course.core.selection import Sample, load_pack
 from course.core.verification import verify
 from course.grading.notes import SELECTION_FIGURES
+from course.rubrics import RUBRICS
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
 
@@ -557,7 +558,7 @@ def test_the_log_of_the_mdp_shows_return_and_credit() -> None:
 
 def kl_setting() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rewards = [
-        kl_tradeoff_demo.RUBRIC.score(kl_tradeoff_demo.EXAMPLE, text)["reward"] for text in kl_tradeoff_demo.TEXTS
+        RUBRICS[kl_tradeoff_demo.RUBRIC].score(kl_tradeoff_demo.EXAMPLE, text)["reward"] for text in kl_tradeoff_demo.TEXTS
     ]
     return kl_tradeoff_demo.REFERENCE, np.array(rewards), np.array(kl_tradeoff_demo.BETAS)
 
