@@ -256,19 +256,13 @@ def lessons(findings: Findings) -> Iterator[str]:
 def main() -> None:
     settings = parse("course.kl_tradeoff_demo", "Loop C: reward against KL from a reference.", Settings)
     findings = run(settings)
-    betas = [row["beta"] for row in findings.sweep]
+    betas, recorded = [row["beta"] for row in findings.sweep], ("steps", "rewards", "loophole")
     saved = save_experiment(
         settings,
         experiment="kl_tradeoff",
         loop="C",
         knob="policy",
-        settings={
-            "betas": betas,
-            "steps": settings.steps,
-            "rubric": findings.rubric,
-            "rewards": settings.rewards,
-            "loophole": settings.loophole,
-        },
+        settings={"betas": betas, "rubric": findings.rubric, **{name: getattr(settings, name) for name in recorded}},
         summary={"sweep": findings.sweep},
         files={"kl_tradeoff.csv": to_csv(findings.sweep)},
         picture=draw(findings),

@@ -591,20 +591,20 @@ def test_delayed_reward_is_learned_on_every_seed_and_immediate_credit_learns_the
 @pytest.mark.parametrize("horizon", HORIZONS)
 @pytest.mark.parametrize("credit", toy_mdp.CREDITS)
 def test_learners_side_by_side_are_those_of_a_plain_loop(credit: str, horizon: int) -> None:
-    """To the last bit; so each seed draws the same random numbers whoever learns beside it."""
+    """The log to the last bit: each seed draws the same random numbers, whoever learns beside it."""
     tree = toy_mdp.grow(horizon)
     seeds = [3, 0, 7]
     together = toy_mdp.learn(credit, tree, 60, 0.5, seeds)
     for seed, curve in zip(seeds, together.chance_right, strict=True):
         log, alone = plain_learner(credit, horizon, seed)
-        assert curve.tolist() == alone
+        assert curve == pytest.approx(alone, abs=1e-15)
         if seed == seeds[0]:
             assert together.log == log
 
 
 @pytest.mark.parametrize("horizon", HORIZONS)
 def test_every_text_of_the_tree_and_its_reward_by_enumeration(horizon: int) -> None:
-    """One finished text earns 1, no unfinished one earns anything, and the exact chance is a product of the policy's."""
+    """One finished text earns 1, no unfinished one earns anything, and the exact chance is a product."""
     tree, every = toy_mdp.grow(horizon), episodes_of(horizon)
     finished = {"".join(pieces): reward for _, pieces, reward in every}
     states = {text for texts, _, _ in every for text in texts}
@@ -765,23 +765,29 @@ def test_what_to_notice_of_the_leash_is_true_of_any_rewards(rewards: list[float]
     assert ("With a wrong reward" in said) == (rewards[-1] > rewards[0]), "only `Final: 323` is right"
 
 
-@pytest.mark.parametrize("name", [None, *RUBRICS])
-def test_the_leash_with_another_rubric_and_another_loophole(name: str | None, command: Command, tmp_path: Path) -> None:
+def test_the_leash_with_another_rubric_and_another_loophole(command: Command, tmp_path: Path) -> None:
     loophole = "Final: 323\nFinal: 324"
-    words = () if name is None else ("--rubric", name)
-    done = command("course.kl_tradeoff_demo", *words, "--loophole", loophole, "--runs-dir", tmp_path)
+    for name, rubric in RUBRICS.items():
+        found = kl_tradeoff_demo.run(kl_tradeoff_demo.Settings(rubric=name, loophole=loophole))
+        paid = [rubric.score(kl_tradeoff_demo.EXAMPLE, text)["reward"] for text in found.texts]
+        assert (found.rubric, found.texts[-1], found.rewards.tolist()) == (name, loophole, paid)
+    words = ("--rubric", "first_line", "--loophole", loophole)
+    done = command("course.kl_tradeoff_demo", *words, "--runs-dir", tmp_path)
     assert done.code == 0, done.err
-    rubric = RUBRICS[name or "length_shaped"]
-    assert rubric.hole in done.out
+    assert RUBRICS["first_line"].hole in done.out
+    assert "Final: 323↵Final: 324" in done.out
     settings = load_manifest(tmp_path / "run_001").settings
-    assert (settings["rubric"], settings["rewards"], settings["loophole"]) == (rubric.name, [], loophole)
-    found = kl_tradeoff_demo.run(kl_tradeoff_demo.Settings(rubric=name, loophole=loophole))
-    assert found.texts[-1] == loophole
-    assert found.rewards.tolist() == [rubric.score(kl_tradeoff_demo.EXAMPLE, text)["reward"] for text in found.texts]
-    assert (
-        json.loads((tmp_path / "run_001" / "summary.json").read_text())["sweep"][-1]["loophole"]
-        == found.sweep[-1]["loophole"]
+    assert (settings["rubric"], settings["rewards"], settings["loophole"]) == ("first_line", [], loophole)
+    same = [0.5] * 8  # nothing to learn, a single beta, the longest text: drawn and printed all the same
+    done = command(
+        *("course.kl_tradeoff_demo", "--rewards", *same, "--betas", 1, "--loophole", "3" * 10_000),
+        *("--runs-dir", tmp_path),
     )
+    assert done.code == 0, done.err
+    assert "the rewards are your own" in done.out
+    assert len(done.out) < 5_000
+    settings = load_manifest(tmp_path / "run_002").settings
+    assert (settings["rubric"], settings["rewards"]) == (None, same)
 
 
 def test_selection_leaves_the_policy_and_learning_moves_it(command: Command, tmp_path: Path) -> None:
