@@ -340,7 +340,7 @@ def beta_multiplies_the_reward(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @sabotage("leash.truth_rises_first")
 def the_rubric_is_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kl_tradeoff_demo, "score", kl_tradeoff_demo.RUBRIC.score)
+    monkeypatch.setattr(kl_tradeoff_demo, "score", RUBRICS[kl_tradeoff_demo.RUBRIC].score)
 
 
 @sabotage("one_update.gains_differ")

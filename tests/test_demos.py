@@ -40,6 +40,7 @@ from course.core.scoring import summarise
 from course.core.selection import Sample, load_pack
 from course.core.verification import verify
 from course.grading.notes import SELECTION_FIGURES
+from course.rubrics import RUBRICS
 from course.score import score
 from tests.conftest import ROOT, Command, write_rows
 
@@ -113,9 +114,22 @@ def test_a_demo_writes_a_whole_run_with_the_same_bytes_each_time(name: str, comm
         (("bandit_train", "--pack", "data/rollouts/frozen_rollouts_dev.jsonl"), "which a bandit needs"),
         (("toy_mdp", "--episodes", 0), "--episodes: at least 1"),
         (("toy_mdp", "--seeds", 0), "--seeds: at least 1"),
+        (("toy_mdp", "--horizon", 1), "--horizon: at least 2 and at most 4, not 1"),
+        (("toy_mdp", "--horizon", 5), "--horizon: at least 2 and at most 4, not 5"),
         (("kl_tradeoff_demo", "--betas", -1), "--betas: at least 0.002"),
         (("kl_tradeoff_demo", "--betas", 0.1, 0), "--betas: at least 0.002"),
         (("kl_tradeoff_demo", "--betas", 1e-310), "--betas: at least 0.002"),
+        (("kl_tradeoff_demo", "--rewards", 1, 0), "--rewards: one for each of the 8 actions, not 2"),
+        (("kl_tradeoff_demo", "--rewards", *[1] * 7, 1.5), "--rewards: at least 0 and at most 1, not 1.5"),
+        (("kl_tradeoff_demo", "--rewards", *[1] * 7, "nan"), "--rewards: a finite number, not nan"),
+        (
+            ("kl_tradeoff_demo", "--rewards", *[1] * 8, "--rubric", "anywhere"),
+            "--rewards and --rubric: one or the other",
+        ),
+        (("kl_tradeoff_demo", "--rubric", "strict"), "--rubric: unknown: 'strict'; there are anywhere"),
+        (("kl_tradeoff_demo", "--loophole", "323"), "--loophole: '323' is one of the other actions"),
+        (("kl_tradeoff_demo", "--loophole", "\udcff"), "--loophole: the text holds bytes that are not UTF-8"),
+        (("kl_tradeoff_demo", "--loophole", "3" * 10_001), "--loophole: at most 10,000 characters, not 10,001"),
         (("bandit_train", "--seed", -1), "--seed: at least 0"),
         (("toy_mdp", "--seed", -1), "--seed: at least 0"),
         (("kl_tradeoff_demo", "--steps", 0), "--steps: at least 1"),
@@ -515,41 +529,148 @@ def test_the_terminal_asks_until_it_is_answered(
 # --- credit ---------------------------------------------------------------------------------------------------------
 
 
-def test_delayed_reward_is_learned_on_every_seed_and_immediate_credit_learns_no_first_step() -> None:
-    assert toy_mdp.reward_table().tolist() == [[1, 0], [0, 0]]
-    for seed in range(20):
-        by_return = toy_mdp.learn("return", 400, 0.5, seed)
-        assert by_return.chance_right[-1] > 0.97
-        immediate = toy_mdp.learn("immediate", 400, 0.5, seed)
-        assert immediate.policy[0].tolist() == [0.5, 0.5]
-        assert immediate.chance_right[-1] < 0.5
+HORIZONS = sorted(toy_mdp.PIECES)
 
 
-def test_the_first_steps_gradient_by_enumeration() -> None:
-    """Summed over all four episodes, credit by return gives the gradient of the expected reward, both steps of it."""
-    ends = toy_mdp.reward_table()
-    rng = np.random.default_rng(2)
-    for _ in range(20):
-        theta = rng.normal(size=6)
-
-        def value(t: np.ndarray) -> float:
-            first, second = softmax(t[:2]), softmax(t[2:].reshape(2, 2))
-            return float(first @ (second * ends).sum(axis=1))
-
-        first, second = softmax(theta[:2]), softmax(theta[2:].reshape(2, 2))
-        total = np.zeros(6)
-        for begin, number in itertools.product(range(2), range(2)):
-            chance, reward = first[begin] * second[begin, number], ends[begin, number]
-            total[:2] += chance * reward * (np.eye(2)[begin] - first)
-            total[2 + 2 * begin : 4 + 2 * begin] += chance * reward * (np.eye(2)[number] - second[begin])
-        assert total == pytest.approx(finite_differences(value, theta), abs=1e-8)
+def episodes_of(horizon: int) -> list[tuple[list[str], list[str], float]]:
+    """Every episode there is: the texts that it passes through, the pieces chosen, and the finished text's reward."""
+    found = []
+    for pieces in itertools.product(*toy_mdp.PIECES[horizon]):
+        texts = list(itertools.accumulate(pieces, initial=""))
+        found.append((texts[:-1], list(pieces), float(score(toy_mdp.EXAMPLE, texts[-1])["reward"])))
+    return found
 
 
-def test_the_log_of_the_mdp_shows_return_and_credit() -> None:
-    for credit in toy_mdp.CREDITS:
-        for row in toy_mdp.learn(credit, 50, 0.5, 3).log:
-            assert row["reward"] == 0 or row["step"] == 2, "reward comes only at the end"
-            assert row["credit"] == (row["return"] if credit == "return" else row["reward"])
+def plain_learner(
+    credit: str, horizon: int, seed: int, episodes: int = 60
+) -> tuple[list[dict[str, object]], list[float]]:
+    """One learner that goes step by step and looks up its parameters by the text so far. Its log, and its curve."""
+    rng, every = np.random.default_rng(seed), episodes_of(horizon)
+    theta = {text: np.zeros(2) for texts, _, _ in every for text in texts}
+    baselines, log, curve = [0.0] * horizon, list[dict[str, object]](), []
+    for episode in range(1, episodes + 1):
+        text, steps = "", []
+        for pieces in toy_mdp.PIECES[horizon]:
+            policy = softmax(theta[text])
+            action = int(rng.random() >= policy[0])
+            steps.append((text, action, pieces[action], policy))
+            text += pieces[action]
+        end = float(score(toy_mdp.EXAMPLE, text)["reward"])
+        for step, (state, action, piece, policy) in enumerate(steps):
+            reward = end if step == horizon - 1 else 0.0
+            given = end if credit == "return" else reward
+            advantage = given - baselines[step]
+            theta[state] = theta[state] + 0.5 * advantage * log_prob_gradient(policy, action)
+            row = {"episode": episode, "step": step + 1, "state": state, "action": piece, "reward": reward}
+            row |= {"return": end, "credit": given, "baseline": baselines[step], "advantage": advantage}
+            log.append(row | {"prob": policy[action], "prob_after": softmax(theta[state])[action]})
+            baselines[step] += RUNNING_RATE * (given - baselines[step])
+        curve.append(chance_right({state: softmax(values) for state, values in theta.items()}, horizon))
+    return log, curve
+
+
+def chance_right(policy: dict[str, np.ndarray], horizon: int) -> float:
+    """The chance of the reward: of each episode that earns it, the product of the chances of its steps."""
+    total = 0.0
+    for texts, pieces, reward in episodes_of(horizon):
+        places = [choices.index(piece) for choices, piece in zip(toy_mdp.PIECES[horizon], pieces, strict=True)]
+        total += reward * float(np.prod([policy[text][place] for text, place in zip(texts, places, strict=True)]))
+    return total
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_delayed_reward_is_learned_on_every_seed_and_immediate_credit_learns_the_last_step_alone(horizon: int) -> None:
+    found = toy_mdp.run(toy_mdp.Settings(horizon=horizon))
+    by_return, immediate = found.learned["return"], found.learned["immediate"]
+    assert by_return.chance_right.shape == (20, 400)
+    assert (by_return.chance_right[:, -1] > 0.97).all()
+    assert (immediate.policy[:, : 2 ** (horizon - 1) - 1] == 0.5).all()
+    assert (immediate.chance_right < 0.5 ** (horizon - 1)).all()
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+@pytest.mark.parametrize("credit", toy_mdp.CREDITS)
+def test_learners_side_by_side_are_those_of_a_plain_loop(credit: str, horizon: int) -> None:
+    """The log to the last bit: each seed draws the same random numbers, whoever learns beside it."""
+    tree = toy_mdp.grow(horizon)
+    seeds = [3, 0, 7]
+    together = toy_mdp.learn(credit, tree, 60, 0.5, seeds)
+    for seed, curve in zip(seeds, together.chance_right, strict=True):
+        log, alone = plain_learner(credit, horizon, seed)
+        assert curve == pytest.approx(alone, abs=1e-15)
+        if seed == seeds[0]:
+            assert together.log == log
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_every_text_of_the_tree_and_its_reward_by_enumeration(horizon: int) -> None:
+    """One finished text earns 1, no unfinished one earns anything, and the exact chance is a product."""
+    tree, every = toy_mdp.grow(horizon), episodes_of(horizon)
+    finished = {"".join(pieces): reward for _, pieces, reward in every}
+    states = {text for texts, _, _ in every for text in texts}
+    assert len(every) == 2**horizon
+    assert sorted(tree.texts) == sorted(states | set(finished)), "a tree: no text is reached in two ways"
+    assert dict(zip(tree.texts, tree.rewards, strict=True)) == dict.fromkeys(states, 0.0) | finished
+    assert [text for text, reward in finished.items() if reward] == ["Final: 323"]
+    for state, pieces in enumerate(tree.actions):
+        for action, piece in enumerate(pieces):
+            assert tree.texts[2 * state + 1 + action] == tree.texts[state] + piece
+    policies = softmax(np.random.default_rng(horizon).normal(size=(10, len(states), 2)))
+    for policy, exact in zip(policies, toy_mdp.expected_reward(policies, tree.rewards), strict=True):
+        by_text = dict(zip(tree.texts, policy, strict=False))
+        assert exact == pytest.approx(chance_right(by_text, horizon), abs=1e-15)
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_the_gradient_of_every_step_by_enumeration(horizon: int) -> None:
+    """Summed over all episodes, credit by return gives the gradient of the expected reward, all steps of it."""
+    tree = toy_mdp.grow(horizon)
+    theta = np.random.default_rng(2).normal(size=2 * len(tree.actions))
+
+    def value(t: np.ndarray) -> float:
+        return float(toy_mdp.expected_reward(softmax(t.reshape(1, -1, 2)), tree.rewards)[0])
+
+    policy = softmax(theta.reshape(-1, 2))
+    total = np.zeros_like(policy)
+    for texts, pieces, reward in episodes_of(horizon):
+        states = [tree.texts.index(text) for text in texts]
+        actions = [tree.actions[state].index(piece) for state, piece in zip(states, pieces, strict=True)]
+        total[states] += policy[states, actions].prod() * reward * log_prob_gradient(policy[states], np.array(actions))
+    assert total.ravel() == pytest.approx(finite_differences(value, theta), abs=1e-8)
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_what_the_two_steps_print_is_true_at_every_horizon(horizon: int, command: Command, tmp_path: Path) -> None:
+    done = command("course.toy_mdp", "--horizon", horizon, "--episodes", 60, "--seeds", 3, "--runs-dir", tmp_path)
+    assert done.code == 0, done.err
+    found = toy_mdp.run(toy_mdp.Settings(horizon=horizon, episodes=60, seeds=3))
+    assert f"The {2**horizon} episodes there are" in done.out
+    for credit, ends in found.learned.items():
+        policies = [dict(zip(found.tree.texts, policy, strict=False)) for policy in ends.policy]
+        columns = [[policy["Final: 323"[:size]][0] for policy in policies] for size in sizes_on_the_way(horizon)]
+        columns.append([chance_right(policy, horizon) for policy in policies])
+        line = next(line for line in done.out.splitlines() if re.match(rf"{credit} +\d", line))
+        assert line.split()[1:] == " ".join(f"{min(column):.3f} to {max(column):.3f}" for column in columns).split()
+    median = np.median(found.learned["return"].chance_right, axis=0)
+    passed = next((f"after {episode} episodes" for episode, p in enumerate(median, 1) if p > 0.5), "none of these")
+    assert (passed in done.out.replace("\n  ", " ")) == (horizon > 2)
+    assert load_manifest(tmp_path / "run_001").settings["horizon"] == horizon
+    rows = [json.loads(line) for line in (tmp_path / "run_001" / "toy_mdp_log.jsonl").read_text().splitlines()]
+    assert len(rows) == 2 * 60 * horizon
+
+
+def sizes_on_the_way(horizon: int) -> list[int]:
+    """How long the text is before each step on the way to the right one."""
+    return [sum(len(pieces[0]) for pieces in toy_mdp.PIECES[horizon][:step]) for step in range(horizon)]
+
+
+def test_what_milestone_2_says_of_the_horizon_was_measured() -> None:
+    passed = {}
+    for horizon in HORIZONS:
+        curves = toy_mdp.run(toy_mdp.Settings(horizon=horizon)).learned["return"].chance_right
+        passed[horizon] = next(episode for episode, p in enumerate(np.median(curves, axis=0), 1) if p > 0.5)
+    says = " ".join((ROOT / "docs" / "milestone_2.md").read_text(encoding="utf-8").split())
+    assert f"after {passed[4]} episodes; after {passed[2]} at horizon 2, after {passed[3]} at horizon 3." in says
 
 
 # --- the leash ------------------------------------------------------------------------------------------------------
@@ -557,7 +678,8 @@ def test_the_log_of_the_mdp_shows_return_and_credit() -> None:
 
 def kl_setting() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rewards = [
-        kl_tradeoff_demo.RUBRIC.score(kl_tradeoff_demo.EXAMPLE, text)["reward"] for text in kl_tradeoff_demo.TEXTS
+        RUBRICS[kl_tradeoff_demo.RUBRIC].score(kl_tradeoff_demo.EXAMPLE, text)["reward"]
+        for text in kl_tradeoff_demo.TEXTS
     ]
     return kl_tradeoff_demo.REFERENCE, np.array(rewards), np.array(kl_tradeoff_demo.BETAS)
 
@@ -621,6 +743,51 @@ def test_the_frontier_is_monotone_and_the_loophole_wins_without_a_leash(command:
     assert sweep[-1]["loophole"] > 0.9
     text = kl_tradeoff_demo.TEXTS[kl_tradeoff_demo.LOOPHOLE]
     assert score(kl_tradeoff_demo.EXAMPLE, text)["reward"] == 0
+
+
+@given(
+    rewards=st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=8, max_size=8),
+    betas=st.lists(st.sampled_from(kl_tradeoff_demo.BETAS), min_size=1, max_size=4),
+)
+def test_what_to_notice_of_the_leash_is_true_of_any_rewards(rewards: list[float], betas: list[float]) -> None:
+    found = kl_tradeoff_demo.run(kl_tradeoff_demo.Settings(rewards=tuple(rewards), betas=tuple(betas)))
+    said = " ".join(kl_tradeoff_demo.lessons(found))
+    assert (found.rubric, found.rewards.tolist()) == (None, rewards)
+    if len(set(rewards)) == 1:
+        assert "there is nothing to learn" in said
+        assert all(row["kl"] == pytest.approx(0, abs=1e-12) for row in found.sweep)
+        return
+    earned = [kl_tradeoff_demo.REFERENCE @ found.rewards, *(row["mean_reward"] for row in found.sweep)]
+    assert earned == sorted(earned), "a step down in beta buys reward"
+    truth = [kl_tradeoff_demo.REFERENCE @ found.truth, *(row["true_value"] for row in found.sweep)]
+    assert ("less of what was wanted" in said) == (max(truth) - truth[-1] > 0.005)
+    assert ("does not lead away" in said) == (max(truth) - truth[-1] <= 0.005)
+    assert ("With a wrong reward" in said) == (rewards[-1] > rewards[0]), "only `Final: 323` is right"
+
+
+def test_the_leash_with_another_rubric_and_another_loophole(command: Command, tmp_path: Path) -> None:
+    loophole = "Final: 323\nFinal: 324"
+    for name, rubric in RUBRICS.items():
+        found = kl_tradeoff_demo.run(kl_tradeoff_demo.Settings(rubric=name, loophole=loophole))
+        paid = [rubric.score(kl_tradeoff_demo.EXAMPLE, text)["reward"] for text in found.texts]
+        assert (found.rubric, found.texts[-1], found.rewards.tolist()) == (name, loophole, paid)
+    words = ("--rubric", "first_line", "--loophole", loophole)
+    done = command("course.kl_tradeoff_demo", *words, "--runs-dir", tmp_path)
+    assert done.code == 0, done.err
+    assert RUBRICS["first_line"].hole in done.out
+    assert "Final: 323↵Final: 324" in done.out
+    settings = load_manifest(tmp_path / "run_001").settings
+    assert (settings["rubric"], settings["rewards"], settings["loophole"]) == ("first_line", [], loophole)
+    same = [0.5] * 8  # nothing to learn, a single beta, the longest text: drawn and printed all the same
+    done = command(
+        *("course.kl_tradeoff_demo", "--rewards", *same, "--betas", 1, "--loophole", "3" * 10_000),
+        *("--runs-dir", tmp_path),
+    )
+    assert done.code == 0, done.err
+    assert "the rewards are your own" in done.out
+    assert len(done.out) < 5_000
+    settings = load_manifest(tmp_path / "run_002").settings
+    assert (settings["rubric"], settings["rewards"]) == (None, same)
 
 
 def test_selection_leaves_the_policy_and_learning_moves_it(command: Command, tmp_path: Path) -> None:

@@ -63,10 +63,10 @@ def unbiased(seed: int) -> Measured:
 def two_steps(seed: int) -> Measured:
     """Two steps, one reward at the end: what the first step learns, credited in two ways."""
     found = toy_mdp.run(toy_mdp.Settings(seed=seed, seeds=5))
-    first = {credit: [end.policy[0, 0] for end in learners] for credit, learners in found.learned.items()}
+    first = {credit: ends.policy[:, 0, 0] for credit, ends in found.learned.items()}
     values: dict[str, Number] = {
-        "by_return": float(min(first["return"])),
-        "by_immediate": float(max(abs(p - 0.5) for p in first["immediate"])),
+        "by_return": float(first["return"].min()),
+        "by_immediate": float(abs(first["immediate"] - 0.5).max()),
     }
     return Measured(values, found.settings.episodes, "episodes", toy_mdp.draw(found))
 
