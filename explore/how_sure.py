@@ -20,24 +20,21 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    show.heading("how_sure")
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
+    show.heading(
+        "how_sure",
+        """
     A policy is right with a *true rate* that nobody knows. You ask it n examples, change something, ask again, and see
     two rates. **How far apart may they be by luck alone?** Move the knobs, and guess first.
-    """)
+    """,
+    )
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    n = mo.ui.slider(steps=SIZES, value=200, label="Examples, n", show_value=True)
-    rate = mo.ui.slider(0.05, 0.95, 0.05, value=0.2, label="True rate", show_value=True)
-    change = mo.ui.slider(0.01, 0.3, 0.01, value=0.05, label="True change, if there is one", show_value=True)
+    n = show.slider("Examples, n", steps=SIZES, value=200)
+    rate = show.slider("True rate", 0.05, 0.95, 0.05, value=0.2)
+    change = show.slider("True change, if there is one", 0.01, 0.3, 0.01, value=0.05)
     show.knobs(n, rate, change)
     return change, n, rate
 
@@ -47,12 +44,14 @@ def _(n, rate):
     _low, _high = wilson(rate.value, n.value)
     _luck = rules(n.value, *independent(rate.value, rate.value), apart=NOISE_RULE_MARGIN)
     _thumb = "does not apply" if _luck.noise_rule is None else percent(_luck.noise_rule)
-    mo.vstack([
+    show.stack(
         mo.md("## Nothing changed: what luck does"),
-        show.facts(**{
-            f"95 % interval of a rate of {percent(rate.value)}": f"{percent(_low)} to {percent(_high)}",
-            "two rates differ by 5 points or more": percent(_luck.apart),
-        }),
+        show.facts(
+            **{
+                f"95 % interval of a rate of {percent(rate.value)}": f"{percent(_low)} to {percent(_high)}",
+                "two rates differ by 5 points or more": percent(_luck.apart),
+            }
+        ),
         show.table(
             ("rule", ">it calls luck real", "what it asks"),
             [
@@ -61,7 +60,7 @@ def _(n, rate):
             ],
         ),
         mo.md("The exact test keeps its promise of at most 5 % with any n. The rule of thumb knows no n."),
-    ])
+    )
     return
 
 
@@ -71,30 +70,29 @@ def _(change, n, rate):
     settings = plan.Settings(before=rate.value, after=_after, n=n.value)
     findings = plan.run(settings)
     _needed = {f"for a power of {100 * wanted:.0f} %": found for wanted, found in findings.needed.items()}
-    mo.vstack([
+    show.stack(
         mo.md(f"## It changed from {percent(rate.value)} to {percent(_after)}: is that found?"),
-        show.facts(**{
-            f"power of {n.value:,} examples": percent(findings.curve[n.value]),
-            **{f"examples {name}": "too many" if many is None else f"{many:,}" for name, many in _needed.items()},
-            f"{n.value:,} examples can show": "nothing"
-            if findings.visible is None
-            else f"{100 * findings.visible:.1f} points or more",
-        }),
+        show.facts(
+            **{
+                f"power of {n.value:,} examples": percent(findings.curve[n.value]),
+                **{f"examples {name}": "too many" if many is None else f"{many:,}" for name, many in _needed.items()},
+                f"{n.value:,} examples can show": "nothing"
+                if findings.visible is None
+                else f"{100 * findings.visible:.1f} points or more",
+            }
+        ),
         show.picture(
             partial(plan.draw, findings, n.value),
             "Left of the marks a real change is mostly missed. Half the change needs about four times the examples.",
             show.table((">examples", "power"), [(f"{m:,}", f"{findings.curve[m]:.3f}") for m in plan.SIZES], bar=1),
         ),
-    ])
+    )
     return (settings,)
 
 
 @app.cell(hide_code=True)
 def _(settings):
-    show.behind(
-        f"python -m course.plan --before {settings.before:g} --after {settings.after:g} --n {settings.n}",
-        wilson, noise_rule, independent, power, rules,
-    )  # fmt: skip
+    show.behind(show.command("course.plan", settings), wilson, noise_rule, independent, power, rules)
     return
 
 

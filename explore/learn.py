@@ -23,21 +23,19 @@ with app.setup:
         MISSING = ""
     except ModuleNotFoundError as error:
         MISSING = str(error)
+    CODES = 6  # of the last measurement, the most frequent
 
 
 @app.cell(hide_code=True)
 def _():
-    show.heading("learn")
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.stop(bool(MISSING), mo.Html(f"<p>{show.text(MISSING)}</p>"))
-    mo.md("""
+    show.heading(
+        "learn",
+        """
     π0 answers the train problems, is paid by the rubric, and every token of a completion is made more or less likely by
     its advantage. Nobody shows it a right answer. **Choose what you pay for, and say what it will do; then press Go.**
-    """)
+    """,
+    )
+    mo.stop(bool(MISSING), mo.Html(f"<p>{show.text(MISSING)}</p>"))
     return
 
 
@@ -45,19 +43,19 @@ def _():
 def _():
     mo.stop(bool(MISSING))
     rubric = mo.ui.dropdown([*SCORERS, PATCHED], value=STRICT, label="It is paid by")
-    beta = mo.ui.slider(steps=[0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0], value=0.0, label="Leash, beta", show_value=True)
-    flips = mo.ui.slider(0.0, 0.5, 0.05, value=0.0, label="Rewards flipped, share", show_value=True)
-    steps = mo.ui.slider(8, 96, 8, value=40, label="Steps", show_value=True)
+    beta = show.slider("Leash, beta", steps=[0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0], value=0.0)
+    flips = show.slider("Rewards flipped, share", 0.0, 0.5, 0.05, value=0.0)
+    steps = show.slider("Steps", 8, 96, 8, value=40)
     seed = mo.ui.number(0, 9_999, value=0, label="Seed")
     stopping = threading.Event()
     go = mo.ui.run_button(label="Go", kind="success")
     stop = mo.ui.button(label="Stop", on_click=lambda _: stopping.set())
     save = mo.ui.run_button(label="Save as a run")
-    mo.vstack([
+    show.stack(
         show.knobs(rubric, beta, flips, steps, seed),
         show.knobs(go, stop, save),
         mo.md(f"`{PATCHED}` is your own rubric, in `notes/patch.py`, as it stands when you turn a knob."),
-    ])
+    )
     return beta, flips, go, rubric, save, seed, steps, stopping
 
 
@@ -77,32 +75,31 @@ def _(beta, flips, rubric, seed, steps):
 def _():
     def numbers(learner):
         """The measurements, as the command prints them."""
-        return show.table(
-            (">step", ">strict", ">rubric", ">KL", "says"),
-            [
-                (row["step"], percent(row["strict"]), percent(row["proxy"]), f"{row['kl']:.3f}", row["completions"][0])
-                for row in learner.state.measured
-            ],
-        )
+        rows = [
+            (row["step"], percent(row["strict"]), percent(row["proxy"]), f"{row['kl']:.3f}", row["completions"][0])
+            for row in learner.state.measured
+        ]
+        return show.table((">step", ">strict", ">rubric", ">KL", "says"), rows)
 
     def newest(learner):
         """What it says now: codes, the best paid, and shapes that it never used before."""
         last = learner.state.measured[-1]
         codes = sorted(last["codes"].items(), key=lambda item: (-item[1], item[0]))
+        shares = [(code, f"{many / last['prompts']:.3f}") for code, many in codes[:CODES]]
         paid = [(f"{said.proxy:g}", f"{said.strict:g}", said.text) for said in learner.best_paid()]
-        return mo.vstack([
-            show.table(("code", "share"), [(code, f"{n / last['prompts']:.3f}") for code, n in codes[:6]], "Why refused", 1),
+        return show.knobs(
+            show.table(("code", "share"), shares, "What the strict scorer says", bar=1),
             show.table((">rubric pays", ">strict pays", "completion"), paid, "Best paid now"),
-            show.table((">times", "shape (A, B: numbers)"), [(n, shape) for shape, n in learner.new_families()], "New shapes"),
-        ])
+            show.table((">times", "A, B: numbers"), learner.new_families(), "Shapes not seen before"),
+        )
 
     def live(learner):
         """All of it, drawn anew."""
         notice = "What it is paid for, and what was wanted (strict): where do they part? On the right, how far it went."
-        return mo.vstack([
+        return show.stack(
             show.picture(partial(train.draw, learner.settings, learner.state), notice, numbers(learner)),
             newest(learner),
-        ])
+        )
 
     return (live,)
 
@@ -120,13 +117,13 @@ def _(go, learner, live, stopping):
                 parts[:] = [live(learner)]
             step, of = learner.state.step, learner.settings.steps
             line = f"<p role='status'>step {step} of {of} <progress max='{of}' value='{step}'></progress></p>"
-            mo.output.replace(mo.vstack([mo.Html(line), *parts]))
+            mo.output.replace(show.stack(mo.Html(line), *parts))
 
         learner.learn(look, lambda: thread.should_exit or stopping.is_set())
         done = learner.ended or f"Done: {learner.settings.steps} steps, {learner.state.seconds:.0f} s. You can save it."
         if not thread.should_exit:
             parts = parts or ([live(learner)] if learner.state else [])
-            mo.output.replace(mo.vstack([mo.Html(f"<p role='status'><strong>{show.text(done)}</strong></p>"), *parts]))
+            mo.output.replace(show.stack(mo.Html(f"<p role='status'><strong>{show.text(done)}</strong></p>"), *parts))
 
     mo.Thread(target=_work, daemon=True).start()
     mo.md("Learning …")
@@ -146,10 +143,7 @@ def _(learner, save):
 
 @app.cell(hide_code=True)
 def _(settings):
-    _options = f"--rubric {settings.rubric} --beta {settings.beta:g} --reward-flip-rate {settings.reward_flip_rate:g}"
-    show.behind(
-        f"python -m course.policy.train {_options} --steps {settings.steps} --seed {settings.seed}", reinforce.train_step
-    )
+    show.behind(show.command("course.policy.train", settings), reinforce.train_step)
     return
 
 

@@ -54,12 +54,13 @@ class Learner:
         different = {completion.text: completion for completion in (self.state.newest if self.state else [])}
         return sorted(different.values(), key=lambda said: (-said.proxy, said.strict))[:many]
 
-    def new_families(self, many: int = 5) -> list[tuple[str, int]]:
-        """The shapes of the last measurement that none before it had, most frequent first."""
+    def new_families(self, many: int = 5) -> list[tuple[int, str]]:
+        """(times, shape) of what the last measurement has and none before it had, most frequent first."""
         if len(self.families) < 2:
             return []
         *before, now = self.families
-        return [(shape, count) for shape, count in now.most_common() if not any(shape in said for said in before)][:many]
+        new = [(count, shape) for shape, count in now.most_common() if not any(shape in said for said in before)]
+        return new[:many]
 
     def save(self) -> tuple[Path, str]:
         """Write the run, as the command does, and verify it. Returns its folder and the verdict. Raises InputError."""

@@ -11,7 +11,7 @@ with app.setup:
     import numpy as np
 
     from course import kl_tradeoff_demo as demo
-    from course.core.display import typed, visible
+    from course.core.display import visible
     from course.core.files import InputError
     from course.rubrics import RUBRICS
     from explore import show
@@ -21,45 +21,41 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    show.heading("leash")
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(f"""
+    show.heading(
+        "leash",
+        f"""
     Eight completions of `{demo.EXAMPLE["prompt"]}` The reference policy has its habits; the reward is a weak rubric's,
     and the last completion is a loophole. The best policy under the leash is known in closed form,
     $\\pi^*(a) \\propto \\pi_0(a)\\,e^{{r(a)/\\beta}}$. **At which beta does the loophole win? Guess, then turn.**
-    """)
+    """,
+    )
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    beta = mo.ui.slider(steps=sorted(demo.BETAS), value=0.1, label="Leash, beta", show_value=True)
+    _texts = enumerate(demo.TEXTS)
+    beta = show.slider("Leash, beta", steps=sorted(demo.BETAS), value=0.1)
     rubric = mo.ui.dropdown([*RUBRICS, OWN], value=demo.RUBRIC, label="Rewards by")
     loophole = mo.ui.text(value=demo.TEXTS[demo.LOOPHOLE], label="The loophole", debounce=200, full_width=True)
-    own = mo.ui.array([mo.ui.slider(0.0, 1.0, 0.05, value=float(text == "Final: 323"), label=text[:30], show_value=True)
-                       for text in demo.TEXTS])  # fmt: skip
-    mo.vstack([show.knobs(beta, rubric), loophole])
+    own = mo.ui.array([show.slider(text[:30], 0.0, 1.0, 0.05, value=float(not place)) for place, text in _texts])
+    show.stack(show.knobs(beta, rubric), loophole)
     return beta, loophole, own, rubric
 
 
 @app.cell(hide_code=True)
 def _(own, rubric):
     mo.stop(rubric.value != OWN)
-    mo.vstack([mo.md("Your own rewards, from 0 to 1, of the eight completions:"), show.knobs(*own)])
+    show.stack(mo.md("Your own rewards, from 0 to 1, of the eight completions:"), show.knobs(*own))
     return
 
 
 @app.cell(hide_code=True)
 def _(beta, loophole, own, rubric):
-    if rubric.value == OWN:
-        _rewards = {"rewards": tuple(own.value)}
-    else:
-        _rewards = {"rubric": rubric.value}
-    settings = demo.Settings(loophole=loophole.value, **_rewards)
+    _own = rubric.value == OWN
+    settings = demo.Settings(
+        loophole=loophole.value, rubric=None if _own else rubric.value, rewards=tuple(own.value) if _own else ()
+    )
     try:
         settings.check()
     except InputError as error:
@@ -68,7 +64,7 @@ def _(beta, loophole, own, rubric):
     _policy = demo.closed_form(demo.REFERENCE, findings.rewards, np.array([beta.value]))[0]
     _row = next(row for row in findings.sweep if row["beta"] == beta.value)
     _columns = zip(findings.texts, demo.REFERENCE, findings.rewards, findings.truth, _policy, strict=True)
-    mo.vstack([
+    show.stack(
         show.facts(
             mean_reward=f"{_row['mean_reward']:.3f}",
             true_value=f"{_row['true_value']:.3f}",
@@ -85,14 +81,14 @@ def _(beta, loophole, own, rubric):
             f"The best policy with beta {beta.value:g}",
             bar=4,
         ),
-    ])
+    )
     return findings, settings
 
 
 @app.cell(hide_code=True)
 def _(findings):
     _names = ("beta", "mean_reward", "kl", "true_value", "loophole")
-    mo.vstack([
+    show.stack(
         show.picture(
             partial(demo.draw, findings),
             "Left: every step down in beta buys reward with drift. Right: does the true value go the same way?",
@@ -102,18 +98,14 @@ def _(findings):
             ),
         ),
         mo.Html("".join(f"<p>{show.text(sentence)}</p>" for sentence in demo.lessons(findings))),
-    ])
+    )
     return
 
 
 @app.cell(hide_code=True)
 def _(settings):
-    _rewards = f" --rewards {' '.join(f'{r:g}' for r in settings.rewards)}" if settings.rewards else ""
-    _rubric = f" --rubric {settings.rubric}" if settings.rubric else ""
-    show.behind(
-        f"python -m course.kl_tradeoff_demo{_rubric}{_rewards} --loophole {typed(settings.loophole)}",
-        demo.closed_form, demo.kl, demo.leashed_rewards, demo.learn,
-    )  # fmt: skip
+    _functions = demo.closed_form, demo.kl, demo.leashed_rewards, demo.learn
+    show.behind(show.command("course.kl_tradeoff_demo", settings), *_functions)
     return
 
 

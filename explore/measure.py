@@ -33,16 +33,13 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    show.heading("measure")
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
+    show.heading(
+        "measure",
+        """
     The scorer reads the whole completion, and pays for one form only. Change a letter; put in a character that nobody
     sees. **Predict the reward before you look.**
-    """)
+    """,
+    )
     return
 
 
@@ -72,7 +69,7 @@ def _(get_text, set_text):
 
 @app.cell(hide_code=True)
 def _(asked, hidden, typed):
-    mo.vstack([asked, typed, mo.md("Put at the end what hides, or looks alike:"), show.knobs(*hidden)])
+    show.stack(asked, typed, mo.md("Put at the end what hides, or looks alike:"), show.knobs(*hidden))
     return
 
 
@@ -82,7 +79,7 @@ def _(asked, get_text):
     _found = score(example, completion)
     _details = _found["details"]
     _code = _details["code"]
-    mo.vstack([
+    show.stack(
         show.facts(
             reward=f"{_found['reward']:g}",
             code=_code or "none: it passes",
@@ -91,9 +88,13 @@ def _(asked, get_text):
         ),
         mo.Html(f"<p>The scorer sees <code class='said'>{show.text(completion)}</code></p>"),
         mo.Html("".join(f"<p>{show.text(line)}</p>" for line in unusual_characters(completion))),
-        mo.md(f"It fails: {CODES[_code]}." if _code else "It passes: the whole of it is the one line that was asked for."),
-        show.table(("check", "passed"), [(name, "yes" if passed else "no") for name, passed in _details["checks"].items()]),
-    ])
+        mo.md(
+            f"It fails: {CODES[_code]}." if _code else "It passes: the whole of it is the one line that was asked for."
+        ),
+        show.table(
+            ("check", "passed"), [(name, "yes" if passed else "no") for name, passed in _details["checks"].items()]
+        ),
+    )
     return completion, example
 
 
@@ -102,11 +103,11 @@ def _(completion, example):
     _rows = [
         (rubric.name, f"{rubric.score(example, completion)['reward']:g}", rubric.reason) for rubric in RUBRICS.values()
     ]
-    mo.vstack([
+    show.stack(
         mo.md("## What seven weak rubrics would pay for it"),
         mo.md("Can you write a text that one of them pays and nobody wants? That is milestone 5."),
         show.table(("rubric", "it pays", "why someone would write it"), _rows, bar=1),
-    ])
+    )
     return
 
 
@@ -125,18 +126,20 @@ def _(completion, example):
     _log = _findings.logprobs[0] if _findings.logprobs else []
     _tokens = [*map(token_inspect.shown, _row["tokens"]["π0, digits apart"]), "<end>"]
     _likely = (
-        mo.vstack([
+        show.stack(
             show.table(("token", ">log p"), [(t, f"{p:.2f}") for t, p in zip(_tokens, _log, strict=True)]),
-            mo.md(f"log π0(text | prompt) = **{sum(_log):.2f}**, the sum over its tokens. A rare character costs most."),
-        ])
+            mo.md(
+                f"log π0(text | prompt) = **{sum(_log):.2f}**, the sum over its tokens. A rare character costs most."
+            ),
+        )
         if _log
         else mo.md("With PyTorch installed, the log-probability of each token under π0 stands here.")
     )
-    mo.vstack([
+    show.stack(
         mo.md("## What it is to the policy: tokens"),
         show.table(("tokenizer", ">tokens", "boundaries (␣ is a space)"), _shown),
         _likely,
-    ])
+    )
     return
 
 

@@ -20,13 +20,15 @@ with app.setup:
 def _():
     _name = str(mo.query_params().get("name"))
     if _name in PAGES:
-        _page = re.sub(r"!\[([^\]]*)\]\((diagrams/[^)]+)\)", r"<img alt='\1' src='/docs/\2'>", PAGES[_name].read_text("utf-8"))
+        _page = re.sub(
+            r"!\[([^\]]*)\]\((diagrams/[^)]+)\)", r"<img alt='\1' src='/docs/\2'>", PAGES[_name].read_text("utf-8")
+        )
         _page = re.sub(r"\]\((\w+)\.md(#[^)]*)?\)", r"](/page/?name=\1)", _page)
         _page = re.sub(r"\]\(https?://(?:127\.0\.0\.1|localhost):\d+/(\w+)/?\)", r"](/\1/)", _page)
         _shown = mo.md(ELSEWHERE.sub(r"\1", _page))
     else:
         _shown = mo.md("\n".join(f"- [{name}](/page/?name={name})" for name in PAGES))
-    mo.vstack([mo.Html('<nav class="ways"><a href="/">All rooms</a></nav>'), _shown])
+    show.stack(mo.Html('<nav class="ways"><a href="/">All rooms</a></nav>'), _shown)
     return
 
 

@@ -24,17 +24,14 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    show.heading("push")
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(f"""
+    show.heading(
+        "push",
+        f"""
     The policy is a choice among five completions of `{BANDIT.example["prompt"]}` They begin equally likely. Each step
     draws one, takes the baseline off its reward, and moves the probabilities by this advantage. **Say first what the
     probability of the drawn one will do**; your prediction is sealed before the step is shown.
-    """)
+    """,
+    )
     return
 
 
@@ -42,9 +39,9 @@ def _():
 def _():
     pace = mo.ui.radio([SLOW, FAST], value=SLOW, label="Pace", inline=True)
     baseline = mo.ui.dropdown(list(BASELINES), value="running", label="Baseline")
-    rate = mo.ui.slider(steps=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0], value=0.5, label="Learning rate", show_value=True)
-    batch = mo.ui.slider(1, 16, value=1, label="Samples for each step", show_value=True)
-    steps = mo.ui.slider(10, 200, 10, value=60, label="Steps", show_value=True)
+    rate = show.slider("Learning rate", steps=[0.1, 0.2, 0.5, 1.0, 2.0, 5.0], value=0.5)
+    batch = show.slider("Samples for each step", 1, 16, value=1)
+    steps = show.slider("Steps", 10, 200, 10, value=60)
     seed = mo.ui.number(0, 9_999, value=0, label="Seed")
     get_made, set_made = mo.state([])
     show.knobs(pace, baseline, rate, batch, steps, seed)
@@ -87,12 +84,12 @@ def _(get_made, key, log, pace, set_made):
         (number, f"{prob:.3f}", "drawn" if number == step.action else "", visible(action))
         for number, (action, prob) in enumerate(zip(BANDIT.actions, step.probs, strict=True))
     ]
-    mo.vstack([
+    show.stack(
         mo.md(f"## Step {step.step}: action {step.action} was drawn; the baseline is {step.baseline:.3f}"),
         show.table(("action", "probability", "", "completion"), _rows, bar=1),
         mo.md("What will the probability of the drawn action do?"),
         show.knobs(*_buttons, mo.Html(f"<span>Predictions right: <strong>{_score}</strong></span>")),
-    ])
+    )
     return made, revealed
 
 
@@ -101,7 +98,7 @@ def _(log, made, revealed):
     mo.stop(not revealed, mo.md("*The step is shown here when you have predicted it.*"))
     _row, _step = revealed[-1], log[len(revealed) - 1]
     _columns = zip(_step.gradient, _step.probs, _step.probs_after, strict=True)
-    mo.vstack([
+    show.stack(
         mo.md(
             f"You predicted **{_row['text']}**; it went **{_row['came']}**: {'right' if _row['right'] else 'wrong'}. "
             f"(Sealed before: `{_row['seal'][:12]}`, prediction {len(made)}.)"
@@ -112,7 +109,7 @@ def _(log, made, revealed):
             [(n, f"{g:+.3f}", f"{p:.3f}", f"{after:.3f}") for n, (g, p, after) in enumerate(_columns)],
             bar=3,
         ),
-    ])
+    )
     return
 
 
@@ -123,7 +120,7 @@ def _(log, pace, revealed, settings):
     _rewards = [f"{reward:g}" for reward in BANDIT.rewards]
     _ends = zip(_rewards, _log[0].probs, _log[-1].probs_after, BANDIT.actions, strict=True)
     _findings = policy_gradient_demo.Findings(BANDIT, _log, settings.baseline, {})
-    mo.vstack([
+    show.stack(
         show.picture(
             partial(policy_gradient_demo.draw, _findings),
             "The right action (solid) takes probability from the others (dashed), in jumps: luck decides which is drawn.",
@@ -137,12 +134,20 @@ def _(log, pace, revealed, settings):
         show.table(
             (">step", ">action", ">reward", ">baseline", ">advantage", ">before", ">after"),
             [
-                (s.step, s.action, f"{s.reward:g}", f"{s.baseline:.3f}", f"{s.advantage:+.3f}", f"{s.prob:.3f}", f"{s.prob_after:.3f}")
+                (
+                    s.step,
+                    s.action,
+                    f"{s.reward:g}",
+                    f"{s.baseline:.3f}",
+                    f"{s.advantage:+.3f}",
+                    f"{s.prob:.3f}",
+                    f"{s.prob_after:.3f}",
+                )
                 for s in _log[-SHOWN:]
             ],
             "The last steps",
         ),
-    ])
+    )
     return
 
 
@@ -152,11 +157,13 @@ def _(seed):
         (f"{row['chance_right']:.1f}", row["rewards"], *(f"{row[name]:.4f}" for name in BASELINES))
         for row in bandit_train.variance_table(BANDIT.rewards, seed.value)
     ]
-    mo.vstack([
+    show.stack(
         mo.md("## What the baseline does: the variance of the gradient"),
         show.table((">chance of the right action", "rewards", *(f">{name}" for name in BASELINES)), _rows),
-        mo.md("Raise all rewards by 1, which changes nothing about which action is better: without a baseline the noise grows many times over."),
-    ])
+        mo.md(
+            "Raise all rewards by 1, which changes nothing about which action is better: without a baseline the noise grows many times over."
+        ),
+    )
     return
 
 

@@ -36,22 +36,19 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    show.heading("selection")
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md("""
+    show.heading(
+        "selection",
+        """
     π0 answered every dev prompt eight times. Of the first N samples a rule picks one: it sees what the *selecting*
     rubric pays, and is graded by the strict scorer. **What does N = 8 change, and what does it leave alone?**
-    """)
+    """,
+    )
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    n = mo.ui.slider(1, 8, value=8, label="Samples to choose from, N", show_value=True)
+    n = show.slider("Samples to choose from, N", 1, 8, value=8)
     rule = mo.ui.dropdown(list(RULES), value=next(iter(RULES)), label="Rule for ties")
     select_with = mo.ui.dropdown(list(SCORERS), value=STRICT, label="Selecting rubric")
     seed = mo.ui.number(0, 9_999, value=0, label="Seed of the control")
@@ -68,18 +65,20 @@ def _(n, rule, seed, select_with):
         mo.stop(True, mo.Html(show.text(error)))
     _numbers = chosen.numbers
     _at = _numbers["curve"][n.value - 1]
-    mo.vstack([
+    show.stack(
         show.facts(
             N_is_1_the_first_sample=f"{_numbers['mean_reward_first']:.3f}",
             chosen=f"{chosen.chosen['mean_reward']:.3f}",
             picked_at_random=f"{_numbers['mean_reward_random']:.3f}",
         ),
-        show.facts(**{
-            "pass@1, the policy": percent(_numbers["pass_at_1"]),
-            f"pass@{n.value}, at least one right": percent(_at["pass_at_k"]),
-            f"pass^{n.value}, all right": percent(_at["pass_hat_k"]),
-            "if all prompts were equally hard": percent(_at["equal_prompts"]),
-        }),
+        show.facts(
+            **{
+                "pass@1, the policy": percent(_numbers["pass_at_1"]),
+                f"pass@{n.value}, at least one right": percent(_at["pass_at_k"]),
+                f"pass^{n.value}, all right": percent(_at["pass_hat_k"]),
+                "if all prompts were equally hard": percent(_at["equal_prompts"]),
+            }
+        ),
         show.picture(
             partial(selection_demo.draw, chosen),
             "pass@k rises and pass^k falls, from one and the same policy, whose pass@1 is the flat line. The gap below the "
@@ -92,8 +91,8 @@ def _(n, rule, seed, select_with):
                 ],
             ),
         ),
-        mo.md(f"{lesson(chosen)} For {percent(_numbers['never_right'])} of the prompts none of the {n.value} is right."),
-    ])
+        mo.md(f"{lesson(chosen)} For {percent(_numbers['never_right'])} none of the {n.value} is right."),
+    )
     return (chosen,)
 
 

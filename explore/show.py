@@ -7,13 +7,14 @@ import base64
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
 
 import marimo as mo
 
-from course.core.display import visible
+from course.core.command_line import flag
+from course.core.display import typed, visible
 
 DRAWING = threading.Lock()  # each open room has a thread of its own, and matplotlib is not made for several
 
@@ -43,18 +44,24 @@ def text(words: object) -> str:
     return escape(visible(str(words)))
 
 
-def heading(name: str) -> mo.Html:
+def heading(name: str, words: str) -> mo.Html:
     """The room's title and question, and the ways out: the front page, the pages it belongs to, the next room."""
     room, names = ROOMS[name], list(ROOMS)
     following = names[(names.index(name) + 1) % len(names)]
     pages = " · ".join(f'<a href="/page/?name={page}">docs/{page}.md</a>' for page in room.pages)
-    return mo.Html(
+    ways = (
         '<nav class="ways"><a href="/">All rooms</a>'
         f"<span>Read: {pages}</span>"
         f'<a href="/{following}/">Next room: {ROOMS[following].title}</a>'
         '<button type="button" data-full-screen>Full screen</button></nav>'
         f'<h1 class="title">{room.title}</h1><p class="question">{room.question}</p>'
     )
+    return stack(mo.Html(ways), mo.md(words))
+
+
+def stack(*elements: Any) -> mo.Html:
+    """One below the other."""
+    return mo.vstack(list(elements))
 
 
 def knobs(*elements: Any) -> mo.Html:
@@ -111,6 +118,23 @@ def facts(**named: object) -> mo.Html:
         f"<div><dt>{text(name.replace('_', ' '))}</dt><dd>{text(value)}</dd></div>" for name, value in named.items()
     )
     return mo.Html(f'<dl class="facts">{pairs}</dl>')
+
+
+def slider(label: str, start: float | None = None, stop: float | None = None, step: float = 1, **how: Any) -> Any:
+    """A slider that shows its value; `steps` may list the values instead."""
+    bounds = {} if start is None else {"start": start, "stop": stop, "step": step}
+    return mo.ui.slider(label=label, show_value=True, **bounds, **how)
+
+
+def command(module: str, settings: Any) -> str:
+    """What is typed in a terminal for these settings: the options that are not at their defaults."""
+    words = [f"python -m {module}"]
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if value not in (field.default, None, ()):
+            values = value if isinstance(value, tuple) else (value,)
+            words += [flag(field.name), *(typed(f"{v:g}" if isinstance(v, float) else v) for v in values)]
+    return " ".join(words)
 
 
 def behind(command: str, *functions: Callable[..., Any]) -> mo.Html:
