@@ -52,7 +52,7 @@ def _(episodes, horizon, rate, seed):
         show.facts(**{f"chance of the reward, credit by {name} (median)": f"{p:.3f}" for name, p in _median.items()}),
         show.picture(
             partial(toy_mdp.draw, findings),
-            "A thin line is a seed. By its return step one learns, though nobody pays it; by its immediate reward never.",
+            "A thin line is a seed. By its return step one learns, though nobody pays it; by its immediate reward not.",
             show.table(
                 _columns,
                 _rows,

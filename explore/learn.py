@@ -96,10 +96,8 @@ def _():
     def live(learner):
         """All of it, drawn anew."""
         notice = "What it is paid for, and what was wanted (strict): where do they part? On the right, how far it went."
-        return show.stack(
-            show.picture(partial(train.draw, learner.settings, learner.state), notice, numbers(learner)),
-            newest(learner),
-        )
+        drawn = show.picture(partial(train.draw, learner.settings, learner.state), notice, numbers(learner))
+        return show.stack(drawn, newest(learner))
 
     return (live,)
 
@@ -110,7 +108,8 @@ def _(go, learner, live, stopping):
     stopping.clear()
 
     def _work():
-        thread, parts = mo.current_thread(), []
+        thread = mo.current_thread()
+        parts: list[mo.Html] = []
 
         def look(measured):
             if measured:

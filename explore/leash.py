@@ -1,4 +1,4 @@
-"""Leash: the best policy under a penalty on drift, with a loophole in the reward; beta, rewards and loophole are yours."""
+"""Leash: the best policy under a penalty on drift; beta, the rewards and the loophole are yours to choose."""
 
 import marimo
 

@@ -79,6 +79,7 @@ def _(asked, get_text):
     _found = score(example, completion)
     _details = _found["details"]
     _code = _details["code"]
+    _checks = [(name, "yes" if passed else "no") for name, passed in _details["checks"].items()]
     show.stack(
         show.facts(
             reward=f"{_found['reward']:g}",
@@ -88,12 +89,8 @@ def _(asked, get_text):
         ),
         mo.Html(f"<p>The scorer sees <code class='said'>{show.text(completion)}</code></p>"),
         mo.Html("".join(f"<p>{show.text(line)}</p>" for line in unusual_characters(completion))),
-        mo.md(
-            f"It fails: {CODES[_code]}." if _code else "It passes: the whole of it is the one line that was asked for."
-        ),
-        show.table(
-            ("check", "passed"), [(name, "yes" if passed else "no") for name, passed in _details["checks"].items()]
-        ),
+        mo.md(f"It fails: {CODES[_code]}." if _code else "It passes: the whole of it is the line that was asked for."),
+        show.table(("check", "passed"), _checks),
     )
     return completion, example
 
@@ -117,7 +114,7 @@ def _(completion, example):
     try:
         _settings.check()
     except InputError as error:
-        mo.stop(True, show.text(error))
+        mo.stop(True, mo.Html(f"<p>{show.text(error)}</p>"))
     _findings = token_inspect.run(_settings, example)
     _row, *_ = _findings.rows
     _shown = [
@@ -125,20 +122,14 @@ def _(completion, example):
     ]
     _log = _findings.logprobs[0] if _findings.logprobs else []
     _tokens = [*map(token_inspect.shown, _row["tokens"]["π0, digits apart"]), "<end>"]
-    _likely = (
-        show.stack(
-            show.table(("token", ">log p"), [(t, f"{p:.2f}") for t, p in zip(_tokens, _log, strict=True)]),
-            mo.md(
-                f"log π0(text | prompt) = **{sum(_log):.2f}**, the sum over its tokens. A rare character costs most."
-            ),
-        )
-        if _log
-        else mo.md("With PyTorch installed, the log-probability of each token under π0 stands here.")
-    )
+    _each = zip(_tokens, [f"{p:.2f}" for p in _log], strict=True) if _log else []
+    _sum = f"log π0(text | prompt) = **{sum(_log):.2f}**, the sum over its tokens: what is rare costs most."
+    _none = "With PyTorch installed, the log-probability of each token under π0 stands here."
     show.stack(
         mo.md("## What it is to the policy: tokens"),
         show.table(("tokenizer", ">tokens", "boundaries (␣ is a space)"), _shown),
-        _likely,
+        show.table(("token", ">log p"), _each),
+        mo.md(_sum if _log else _none),
     )
     return
 

@@ -10,7 +10,7 @@ with app.setup:
     import marimo as mo
 
     from course.core.paths import ROOT
-    from explore.show import text
+    from explore import show
 
     PAGES = {path.stem: path for path in sorted((ROOT / "docs").glob("*.md"))}
     ELSEWHERE = re.compile(r"\[([^\]]+)\]\((?!https?:|#)(?!\w+\.md)[^)]*\)")  # links that lead out of docs/

@@ -11,15 +11,14 @@ with app.setup:
 
     from course import bandit_train, policy_gradient_demo
     from course.core.bandit import BASELINES, learn, load_bandit, log_prob_gradient, take_step
-    from course.core.display import visible
     from course.core.files import InputError
     from course.core.paths import DEV, PACK
     from explore import show
 
     BANDIT = load_bandit(DEV, PACK, None)
     SLOW, FAST = "step by step", "fast"
-    SHOWN = 8  # steps of the log
-    SEEN = set()  # the settings whose steps were shown fast: there is nothing left to predict
+    SHOWN, LAST = ("reward", "baseline", "advantage", "prob", "prob_after"), 8  # of the log
+    SEEN: set[tuple[object, ...]] = set()  # the settings whose steps were shown fast: there is nothing left to predict
 
 
 @app.cell(hide_code=True)
@@ -43,72 +42,72 @@ def _():
     batch = show.slider("Samples for each step", 1, 16, value=1)
     steps = show.slider("Steps", 10, 200, 10, value=60)
     seed = mo.ui.number(0, 9_999, value=0, label="Seed")
-    get_made, set_made = mo.state([])
     show.knobs(pace, baseline, rate, batch, steps, seed)
-    return baseline, batch, get_made, pace, rate, seed, set_made, steps
+    return baseline, batch, pace, rate, seed, steps
 
 
 @app.cell(hide_code=True)
-def _(baseline, batch, pace, rate, seed, steps):
-    _how = {"baseline": baseline.value, "batch": batch.value, "learning_rate": rate.value, "seed": seed.value}
+def _():
+    get_made, set_made = mo.state(list[dict[str, object]]())
+    return get_made, set_made
+
+
+@app.cell(hide_code=True)
+def _(baseline, batch, get_made, pace, rate, seed, steps):
+    key = (baseline.value, batch.value, rate.value, seed.value)
+    _how = dict(zip(("baseline", "batch", "learning_rate", "seed"), key, strict=True))
     settings = bandit_train.Settings(steps=steps.value, **_how)
     try:
         settings.check()
     except InputError as error:
-        mo.stop(True, mo.md(f"**{show.text(error)}**"))
-    # One row for each step: of a batch the first sample stands for it.
+        mo.stop(True, mo.Html(f"<p>{show.text(error)}</p>"))
     log = learn(BANDIT, settings.steps, settings.learning_rate, settings.seed, settings.batch, settings.baseline)
-    log = log[:: settings.batch]
-    key = tuple(_how.values())
+    log = log[:: settings.batch]  # of a batch the first sample stands for the step
+    made = get_made()
+    revealed = [row for row in made if row["key"] == key]
+    score = f"Predictions right: {sum(row['right'] for row in made)}/{len(made)}"
     if pace.value == FAST:
         SEEN.add(key)
-    return key, log, settings
+    return key, log, made, revealed, score, settings
 
 
 @app.cell(hide_code=True)
-def _(get_made, key, log, pace, set_made):
-    mo.stop(pace.value == FAST)
-    made = get_made()
-    revealed = [row for row in made if row["key"] == key]
-    _score = f"{sum(row['right'] for row in made)}/{len(made)}"
-    if key in SEEN or len(revealed) >= len(log):
-        mo.stop(True, mo.md(f"You have seen these steps; another seed has new ones. Predictions right: **{_score}**"))
-    step = log[len(revealed)]
+def _(key, log, made, pace, revealed, score, set_made):
+    mo.stop(pace.value == FAST, mo.md(score))
+    mo.stop(key in SEEN or len(revealed) == len(log), mo.md(f"You have seen these steps; take another seed. {score}"))
+    _step = log[len(revealed)]
 
     def _predict(word):
         before = made[-1]["seal"] if made else ""
-        return lambda _: set_made([*made, {**policy_gradient_demo.prediction(word, step, before), "key": key}])
+        return lambda _: set_made([*made, {**policy_gradient_demo.prediction(word, _step, before), "key": key}])
 
     _buttons = [mo.ui.button(label=word, on_click=_predict(word)) for word in policy_gradient_demo.DIRECTIONS]
     _rows = [
-        (number, f"{prob:.3f}", "drawn" if number == step.action else "", visible(action))
-        for number, (action, prob) in enumerate(zip(BANDIT.actions, step.probs, strict=True))
+        (number, f"{prob:.3f}", "drawn" if number == _step.action else "", action)
+        for number, (action, prob) in enumerate(zip(BANDIT.actions, _step.probs, strict=True))
     ]
     show.stack(
-        mo.md(f"## Step {step.step}: action {step.action} was drawn; the baseline is {step.baseline:.3f}"),
+        mo.md(f"## Step {_step.step}: action {_step.action} was drawn; the baseline is {_step.baseline:.3f}"),
         show.table(("action", "probability", "", "completion"), _rows, bar=1),
         mo.md("What will the probability of the drawn action do?"),
-        show.knobs(*_buttons, mo.Html(f"<span>Predictions right: <strong>{_score}</strong></span>")),
+        show.knobs(*_buttons, mo.md(score)),
     )
-    return made, revealed
+    return
 
 
 @app.cell(hide_code=True)
-def _(log, made, revealed):
+def _(log, made, pace, revealed):
+    mo.stop(pace.value == FAST)
     mo.stop(not revealed, mo.md("*The step is shown here when you have predicted it.*"))
     _row, _step = revealed[-1], log[len(revealed) - 1]
     _columns = zip(_step.gradient, _step.probs, _step.probs_after, strict=True)
+    _rows = [(n, f"{g:+.3f}", f"{p:.3f}", f"{after:.3f}") for n, (g, p, after) in enumerate(_columns)]
+    _verdict = "right" if _row["right"] else "wrong"
     show.stack(
-        mo.md(
-            f"You predicted **{_row['text']}**; it went **{_row['came']}**: {'right' if _row['right'] else 'wrong'}. "
-            f"(Sealed before: `{_row['seal'][:12]}`, prediction {len(made)}.)"
-        ),
-        mo.md(f"reward {_step.reward:g} − baseline {_step.baseline:.3f} = advantage **{_step.advantage:+.3f}**"),
-        show.table(
-            ("action", ">gradient", ">before", "after"),
-            [(n, f"{g:+.3f}", f"{p:.3f}", f"{after:.3f}") for n, (g, p, after) in enumerate(_columns)],
-            bar=3,
-        ),
+        mo.md(f"Step {_step.step}: you predicted **{_row['text']}**; it went **{_row['came']}**: {_verdict}."),
+        mo.md(f"reward {_step.reward:g} - baseline {_step.baseline:.3f} = advantage **{_step.advantage:+.3f}**"),
+        show.table(("action", ">gradient", ">before", "after"), _rows, bar=3),
+        mo.md(f"Sealed before the step was shown: `{_row['seal'][:12]}`, prediction {len(made)}."),
     )
     return
 
@@ -117,36 +116,17 @@ def _(log, made, revealed):
 def _(log, pace, revealed, settings):
     _log = log if pace.value == FAST else log[: len(revealed)]
     mo.stop(not _log)
-    _rewards = [f"{reward:g}" for reward in BANDIT.rewards]
-    _ends = zip(_rewards, _log[0].probs, _log[-1].probs_after, BANDIT.actions, strict=True)
-    _findings = policy_gradient_demo.Findings(BANDIT, _log, settings.baseline, {})
+    _columns = zip(BANDIT.rewards, _log[0].probs, _log[-1].probs_after, BANDIT.actions, strict=True)
+    _ends = [(n, f"{r:g}", f"{p:.3f}", f"{after:.3f}", a) for n, (r, p, after, a) in enumerate(_columns)]
+    _rows = [(step.step, step.action, *(f"{value:.3f}" for value in step.row(SHOWN).values())) for step in _log[-LAST:]]
+    _title = f"Probabilities after {len(_log)} steps"
     show.stack(
         show.picture(
-            partial(policy_gradient_demo.draw, _findings),
-            "The right action (solid) takes probability from the others (dashed), in jumps: luck decides which is drawn.",
-            show.table(
-                (">action", ">reward", ">before", "after", "completion"),
-                [(n, r, f"{p:.3f}", f"{after:.3f}", visible(a)) for n, (r, p, after, a) in enumerate(_ends)],
-                f"Probabilities after {len(_log)} steps",
-                bar=3,
-            ),
+            partial(policy_gradient_demo.draw, policy_gradient_demo.Findings(BANDIT, _log, settings.baseline, {})),
+            "The right action (solid) takes probability from the others (dashed), in jumps: luck draws the samples.",
+            show.table((">action", ">reward", ">before", "after", "completion"), _ends, _title, bar=3),
         ),
-        show.table(
-            (">step", ">action", ">reward", ">baseline", ">advantage", ">before", ">after"),
-            [
-                (
-                    s.step,
-                    s.action,
-                    f"{s.reward:g}",
-                    f"{s.baseline:.3f}",
-                    f"{s.advantage:+.3f}",
-                    f"{s.prob:.3f}",
-                    f"{s.prob_after:.3f}",
-                )
-                for s in _log[-SHOWN:]
-            ],
-            "The last steps",
-        ),
+        show.table((">step", ">action", *(f">{name}" for name in SHOWN)), _rows, "The last steps"),
     )
     return
 
@@ -160,16 +140,14 @@ def _(seed):
     show.stack(
         mo.md("## What the baseline does: the variance of the gradient"),
         show.table((">chance of the right action", "rewards", *(f">{name}" for name in BASELINES)), _rows),
-        mo.md(
-            "Raise all rewards by 1, which changes nothing about which action is better: without a baseline the noise grows many times over."
-        ),
+        mo.md("Raise all rewards by 1, and no action is better than before; but without a baseline the noise grows."),
     )
     return
 
 
 @app.cell(hide_code=True)
-def _():
-    show.behind("python -m course.bandit_train --explain", learn, take_step, log_prob_gradient)
+def _(settings):
+    show.behind(show.command("course.bandit_train", settings), learn, take_step, log_prob_gradient)
     return
 
 

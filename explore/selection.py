@@ -81,8 +81,8 @@ def _(n, rule, seed, select_with):
         ),
         show.picture(
             partial(selection_demo.draw, chosen),
-            "pass@k rises and pass^k falls, from one and the same policy, whose pass@1 is the flat line. The gap below the "
-            "grey line is made by prompts that are nearly never right.",
+            "pass@k rises and pass^k falls, from one policy: the flat line is its pass@1. Below the grey line lie the "
+            "prompts that are nearly never right.",
             show.table(
                 (">k", ">pass@k", ">1-(1-p)^k", ">pass^k"),
                 [

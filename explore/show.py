@@ -122,7 +122,7 @@ def facts(**named: object) -> mo.Html:
 
 def slider(label: str, start: float | None = None, stop: float | None = None, step: float = 1, **how: Any) -> Any:
     """A slider that shows its value; `steps` may list the values instead."""
-    bounds = {} if start is None else {"start": start, "stop": stop, "step": step}
+    bounds: dict[str, Any] = {} if start is None else {"start": start, "stop": stop, "step": step}
     return mo.ui.slider(label=label, show_value=True, **bounds, **how)
 
 
