@@ -14,6 +14,7 @@ import pytest
 import torch
 import transformers
 
+from course.core import scoring
 from course.core.files import sha256_file
 from course.core.manifest import load_manifest
 from course.core.paths import HOLDOUT
@@ -224,3 +225,60 @@ def test_the_view_fits_any_state() -> None:
         assert "Final: 1↵" in text
         assert ("anywhere, dev" in text) == (rubric == "anywhere")
     assert sparkline([0, 0.5, 1, 2, -1], 1.0) == " ▄██ "
+
+
+def test_a_students_rubric_pays_as_it_stood_when_it_was_read(
+    command: Command, small_sets: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rubric of notes/patch.py says the same as the weak one that it copies: the same policy comes of it."""
+    patch, words = tmp_path / "patch.py", (*WORDS, *small_sets, "--runs-dir", tmp_path / "runs")
+    monkeypatch.setattr(scoring.read_patch, "__defaults__", (patch,))
+    patch.write_text((ROOT / "notes" / "patch.py").read_text(encoding="utf-8"), encoding="utf-8")
+    for rubric in ("anywhere", "patched"):
+        done = command("course.policy.train", *words, "--rubric", rubric)
+        assert done.code == 0, done.err
+    weak, own = (load_manifest(tmp_path / "runs" / f"run_00{number}") for number in (1, 2))
+    assert own.settings["rubric"] == f"patched {sha256_file(patch)[:12]}"
+    assert "your own rubric" in done.out
+    assert not verify(tmp_path / "runs" / "run_002").wrong
+    assert weak.policy is not None
+    assert own.policy is not None
+    assert own.policy.checkpoints == weak.policy.checkpoints
+    name = own.settings["rubric"]
+    patch.write_text(patch.read_text(encoding="utf-8").replace("1.0", "0.5"), encoding="utf-8")
+    example = {"expected_answer": 42}
+    assert scoring.scorer_named(name)(example, "42")["reward"] == 1, "as it was read"
+    assert scoring.scorer_named(scoring.read_patch())(example, "42")["reward"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (None, "No such file"),
+        ("def patched(", "it must define the function patched; it raised SyntaxError"),
+        ("RUBRIC = 'anywhere'", "it must define the function patched; it raised KeyError"),
+        ("raise SystemExit", "it must define the function patched; it raised SystemExit"),
+        ("def patched(example, completion): return 1 / 0", "it raised ZeroDivisionError('division by zero') for "),
+        ("def patched(example, completion): return 1.0", "it raised TypeError"),
+        ("def patched(example, completion): return {'reward': 7}", "a reward is a number from 0 to 1, not 7.0"),
+        ("def patched(example, completion): return {'reward': float('nan')}", "from 0 to 1, not nan"),
+    ],
+)
+def test_a_students_rubric_that_is_none_ends_in_one_line(
+    source: str | None,
+    reason: str,
+    command: Command,
+    small_sets: tuple[object, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    patch = tmp_path / "patch.py"
+    monkeypatch.setattr(scoring.read_patch, "__defaults__", (patch,))
+    if source is not None:
+        patch.write_text(source, encoding="utf-8")
+    words = (*WORDS, *small_sets, "--runs-dir", tmp_path / "runs", "--rubric", "patched")
+    done = command("course.policy.train", *words)
+    assert done.code == 2
+    assert reason in done.err
+    assert done.err.count("\n") == 1
+    assert not list(tmp_path.glob("runs/run_*"))
