@@ -78,7 +78,8 @@ def main() -> None:
         for name, meaning in commands:
             rows.add_row(f"  {name}", meaning)
     out.print(rows)
-    out.print("\nEvery command explains its options with --help. docs/README.md leads through the course.\n")
+    out.print("\nEvery command explains its options with --help. docs/README.md leads through the course.")
+    out.print("Rooms to turn the knobs in, in the browser: python tasks.py explore\n")
     print_progress(out)
 
 

@@ -83,7 +83,7 @@ def _(change, n, rate):
         ),
         show.picture(
             partial(plan.draw, findings, n.value),
-            "The square is what you have, the dots what it takes. Half the change takes about four times the examples.",
+            "The square is what you have, the dots what it takes. Half the change takes several times the examples.",
             show.table((">examples", "power"), [(f"{m:,}", f"{findings.curve[m]:.3f}") for m in plan.SIZES], bar=1),
         ),
     )

@@ -112,7 +112,7 @@ def _(go, learner, live, stopping):
         parts: list[mo.Html] = []
 
         def look(measured):
-            if measured:
+            if measured or not parts:
                 parts[:] = [live(learner)]
             step, of = learner.state.step, learner.settings.steps
             line = f"<p role='status'>step {step} of {of} <progress max='{of}' value='{step}'></progress></p>"

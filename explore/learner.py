@@ -1,5 +1,6 @@
 """π0 learning in the background while a page looks on: stopped, gone on with, saved as the run of `policy.train`."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ class Learner:
         self.families: list[Counter[str]] = []  # at each measurement since this learner began
         self.findings: train.Findings | None = None
         self.experiment: Experiment | None = None
+        self.turn = threading.Lock()  # who is told to stop may be in the middle of a step when the next begins
         self.ended = ""  # why it ended before its last step
 
     def learn(self, show: Callable[[bool], None], stop: Callable[[], bool]) -> None:
@@ -40,14 +42,16 @@ class Learner:
             if stop():
                 raise KeyboardInterrupt
 
-        self.ended = ""
-        try:
-            with open_experiment(train.NAME, self.options, self.settings) as self.experiment:
-                self.findings = train.run(self.experiment, self.settings, watch)
-        except KeyboardInterrupt:
-            self.ended = "Stopped. It goes on from the last measurement."
-        except (InputError, FoundError) as error:
-            self.ended = " ".join(map(str, error.args)) if isinstance(error, FoundError) else str(error)
+        with self.turn:
+            self.ended = ""
+            try:
+                with open_experiment(train.NAME, self.options, self.settings) as self.experiment:
+                    self.findings = train.run(self.experiment, self.settings, watch)
+                self.state = self.findings.learned.state
+            except KeyboardInterrupt:
+                self.ended = "Stopped. Go continues from the last measurement."
+            except (InputError, FoundError) as error:
+                self.ended = " ".join(map(str, error.args)) if isinstance(error, FoundError) else str(error)
 
     def best_paid(self, many: int = 5) -> list[ScoredCompletion]:
         """Of the last measurement's completions those that the rubric pays most, different ones, refused ones first."""
