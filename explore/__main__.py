@@ -14,8 +14,7 @@ import threading
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
 import jinja2
 import marimo
@@ -26,6 +25,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from course.core import durable
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.display import console
 from course.core.files import InputError
@@ -58,8 +58,8 @@ class Settings:
 class ForThisMachine:
     """Refuses what another site's page or another name asks for, and forbids all answers to lead elsewhere."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self.app, self.names = app, {f"{name}:{port}" for name in NAMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -67,7 +67,7 @@ class ForThisMachine:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         host, origin = headers.get("host", ""), headers.get("origin")
-        if urlsplit(f"//{host}").hostname not in NAMES or origin not in (None, f"http://{host}"):
+        if host not in self.names or origin not in (None, f"http://{host}"):
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
             else:
@@ -87,7 +87,7 @@ class ForThisMachine:
         await self.app(scope, receive, guarded)
 
 
-def house() -> ASGIApp:
+def house(port: int) -> ASGIApp:
     """The front page, the rooms, and the pages of the course that they link to."""
     front = jinja2.Environment(autoescape=True).from_string((HERE / "front.html").read_text(encoding="utf-8"))
     page = front.render(rooms=ROOMS)
@@ -107,7 +107,7 @@ def house() -> ASGIApp:
         Mount("/docs/diagrams", StaticFiles(directory=ROOT / "docs" / "diagrams")),
         Mount("/", notebooks.build()),
     ]
-    return ForThisMachine(Starlette(routes=routes))
+    return ForThisMachine(Starlette(routes=routes), port)
 
 
 def listen(port: int) -> socket.socket:
@@ -118,24 +118,29 @@ def listen(port: int) -> socket.socket:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((HOST, number))
+            taken.listen()  # from here on who asks is answered, if only when the house stands
             return taken
         except OSError:
             taken.close()
     raise InputError("--port", f"none of the {PORTS_TRIED} ports from {port} on is free")
 
 
-def main() -> int:
+def main() -> NoReturn:
     settings = parse("explore", "Look and play: seven rooms in the browser.", Settings)
     os.chdir(ROOT)  # the rooms' look is set in pyproject.toml, and runs are written where the commands write them
     bound = listen(settings.port)
-    address = f"http://{HOST}:{bound.getsockname()[1]}/"
+    port = bound.getsockname()[1]
+    address = f"http://{HOST}:{port}/"
     console().print(f"Seven rooms: {address}", "Ctrl-C ends it.", sep="\n")
-    server = uvicorn.Server(uvicorn.Config(house(), log_level="error", timeout_graceful_shutdown=1, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(house(port), log_level="critical", timeout_graceful_shutdown=1, lifespan="off")
+    )
     if not settings.no_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[bound])
-    return DONE
+    durable.abandon()
+    os._exit(DONE)  # Python would wait for the threads of open rooms; what they write is whole or is not there
 
 
 if __name__ == "__main__":

@@ -35,13 +35,12 @@ def _():
     its advantage. Nobody shows it a right answer. **Choose what you pay for, and say what it will do; then press Go.**
     """,
     )
-    mo.stop(bool(MISSING), mo.Html(f"<p>{show.text(MISSING)}</p>"))
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    mo.stop(bool(MISSING))
+    mo.stop(bool(MISSING), mo.Html(f"<p>{show.text(MISSING)}</p>"))
     rubric = mo.ui.dropdown([*SCORERS, PATCHED], value=STRICT, label="It is paid by")
     beta = show.slider("Leash, beta", steps=[0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0], value=0.0)
     flips = show.slider("Rewards flipped, share", 0.0, 0.5, 0.05, value=0.0)

@@ -9,6 +9,7 @@ with app.setup:
 
     from course import token_inspect
     from course.core.datasets import load_dataset
+    from course.core.display import typed as in_terminal
     from course.core.display import unusual_characters
     from course.core.files import InputError
     from course.core.paths import DEV
@@ -135,8 +136,9 @@ def _(completion, example):
 
 
 @app.cell(hide_code=True)
-def _():
-    show.behind('python -m course.try_one 323 "Final: 323" --rubrics', score, trim, parse, diagnose)
+def _(completion, example):
+    _line = f"python -m course.try_one --rubrics {example['expected_answer']} {in_terminal(completion)}"
+    show.behind(_line, score, trim, parse, diagnose)
     return
 
 

@@ -42,14 +42,9 @@ def _():
     batch = show.slider("Samples for each step", 1, 16, value=1)
     steps = show.slider("Steps", 10, 200, 10, value=60)
     seed = mo.ui.number(0, 9_999, value=0, label="Seed")
-    show.knobs(pace, baseline, rate, batch, steps, seed)
-    return baseline, batch, pace, rate, seed, steps
-
-
-@app.cell(hide_code=True)
-def _():
     get_made, set_made = mo.state(list[dict[str, object]]())
-    return get_made, set_made
+    show.knobs(pace, baseline, rate, batch, steps, seed)
+    return baseline, batch, get_made, pace, rate, seed, set_made, steps
 
 
 @app.cell(hide_code=True)

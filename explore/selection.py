@@ -133,10 +133,10 @@ def _(chosen, prompts):
 
 
 @app.cell(hide_code=True)
-def _():
-    show.behind(
-        "python -m course.selection_demo --n 8", selection_demo.pick_best, choose, curve_over_n, stats.pass_at_k
-    )
+def _(n, seed, select_with):
+    _settings = selection_demo.Settings(n=n.value, select_with=select_with.value, seed=seed.value)
+    _functions = selection_demo.pick_best, choose, curve_over_n, stats.pass_at_k
+    show.behind(show.command("course.selection_demo", _settings), *_functions)
     return
 
 

@@ -1,0 +1,1 @@
+"""The rooms, in a real browser; and the server that they come from."""
