@@ -76,7 +76,7 @@ def _(key, log, made, pace, revealed, score, set_made):
         before = made[-1]["seal"] if made else ""
         return lambda _: set_made([*made, {**policy_gradient_demo.prediction(word, _step, before), "key": key}])
 
-    _buttons = [mo.ui.button(label=word, on_click=_predict(word)) for word in policy_gradient_demo.DIRECTIONS]
+    buttons = [mo.ui.button(label=word, on_click=_predict(word)) for word in policy_gradient_demo.DIRECTIONS]
     _rows = [
         (number, f"{prob:.3f}", "drawn" if number == _step.action else "", action)
         for number, (action, prob) in enumerate(zip(BANDIT.actions, _step.probs, strict=True))
@@ -85,9 +85,9 @@ def _(key, log, made, pace, revealed, score, set_made):
         mo.md(f"## Step {_step.step}: action {_step.action} was drawn; the baseline is {_step.baseline:.3f}"),
         show.table(("action", "probability", "", "completion"), _rows, bar=1),
         mo.md("What will the probability of the drawn action do?"),
-        show.knobs(*_buttons, mo.md(score)),
+        show.knobs(*buttons, mo.md(score)),
     )
-    return
+    return (buttons,)
 
 
 @app.cell(hide_code=True)

@@ -145,6 +145,16 @@ class Page:
         wait_for(lambda: self.browser.find_elements("css selector", "h1"))
         return self.quiet()
 
+    def changed(self, before: str) -> "Page":
+        """Wait until the page is not as it was before, and then until it is quiet."""
+        wait_for(lambda: self.seen != before)
+        return self.quiet()
+
+    def says(self, words: str) -> "Page":
+        """Wait until it says so, and then until it is quiet."""
+        wait_for(lambda: words in self.text)
+        return self.quiet()
+
     def quiet(self) -> "Page":
         """Wait until nothing has changed for a while."""
         seen, since = self.seen, time.monotonic()
@@ -171,7 +181,8 @@ class Page:
         return list(self.browser.execute_script(LABELS))
 
     def find(self, label: str, kind: str = KNOB) -> WebElement:
-        return wait_for(lambda: self.browser.execute_script(FIND, label, kind))
+        found: WebElement = wait_for(lambda: self.browser.execute_script(FIND, label, kind))
+        return found
 
     def press(self, label: str) -> "Page":
         """Press a button."""
@@ -201,7 +212,12 @@ class Page:
             "Object.getOwnPropertyDescriptor(kind, 'value').set.call(field, text);"
             "field.dispatchEvent(new Event('input', {bubbles: true})); field.focus(); field.blur();"
         )
-        self.browser.execute_script(script, self.find(label, "input, textarea"), text)
+        field = self.find(label, "input, textarea")
+        if field.get_attribute("inputmode") == "numeric":
+            field.send_keys(Keys.CONTROL, "a")
+            field.send_keys(text, Keys.ENTER)
+        else:
+            self.browser.execute_script(script, field, text)
         return self
 
     def check(self, label: str, value: str) -> "Page":
@@ -268,7 +284,7 @@ class Page:
                 ".map(fact => [fact.querySelector('dt').textContent, fact.querySelector('dd').textContent])"
             )
         )
-        return facts[name]
+        return str(facts[name])
 
     def table(self, caption: str) -> list[list[str]]:
         """The rows of the table that has this caption or, without one, this column first."""
