@@ -228,7 +228,7 @@ def lessons(findings: Findings) -> Iterator[str]:
         yield "All actions earn the same, so there is nothing to learn: the policy stays the reference at every beta."
         return
     yield (
-        f"Every step down in beta buys reward with drift: from {strong['mean_reward']:.2f} at a KL of "
+        f"A weaker leash buys reward with drift: from {strong['mean_reward']:.2f} at a KL of "
         f"{strong['kl']:.2f} to {weak['mean_reward']:.2f} at {weak['kl']:.2f}."
     )
     if end < max(before, best) - 0.005:  # a fall that two digits show

@@ -212,8 +212,8 @@ def lessons(findings: Findings) -> Iterator[str]:
     """What to notice."""
     horizon = findings.settings.horizon
     yield (
-        "Step one is never paid when it is taken. By its return it learns all the same, because the reward at the end "
-        "is credited to every step that led there."
+        "Step one is never paid when it is taken. By its return it can learn all the same, because the reward at the "
+        "end is credited to every step that led there."
     )
     yield (
         "By its immediate reward step one is given 0 in every episode, so its probabilities never move: it stays at "

@@ -13,8 +13,6 @@ with app.setup:
     from course import toy_mdp
     from explore import show
 
-    SHOWN = 12  # rows of the log
-
 
 @app.cell(hide_code=True)
 def _():
@@ -43,7 +41,7 @@ def _():
 @app.cell(hide_code=True)
 def _(episodes, horizon, rate, seed):
     settings = toy_mdp.Settings(
-        horizon=horizon.value, episodes=episodes.value, learning_rate=rate.value, seed=seed.value
+        horizon=horizon.value, episodes=episodes.value, learning_rate=rate.value, seed=int(seed.value or 0)
     )
     findings = toy_mdp.run(settings)
     _columns, _rows = toy_mdp.ends_of(findings)
@@ -52,7 +50,7 @@ def _(episodes, horizon, rate, seed):
         show.facts(**{f"chance of the reward, credit by {name} (median)": f"{p:.3f}" for name, p in _median.items()}),
         show.picture(
             partial(toy_mdp.draw, findings),
-            "A thin line is a seed. By its return step one learns, though nobody pays it; by its immediate reward not.",
+            "A thin line is a seed. By its return step one can learn, though nobody pays it; by its own reward not.",
             show.table(
                 _columns,
                 _rows,
@@ -79,7 +77,7 @@ def _(credit, findings):
                     row["action"],
                     *(f"{row[name]:.3f}" for name in _fields),
                 )
-                for row in findings.learned[credit.value].log[:SHOWN]
+                for row in findings.learned[credit.value].log[: findings.settings.horizon * toy_mdp.SHOWN_EPISODES]
             ],
         ),
     )

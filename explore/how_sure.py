@@ -59,7 +59,7 @@ def _(n, rate):
                 ("the noise rule", _thumb, f"more than 5 points, below {NOISE_RULE_SMALL} examples"),
             ],
         ),
-        mo.md("The exact test keeps its promise of at most 5 % with any n. The rule of thumb knows no n."),
+        mo.md("The exact test keeps its promise of at most 5 % with any n; the rule of thumb made none."),
     )
     return
 
@@ -67,11 +67,12 @@ def _(n, rate):
 @app.cell(hide_code=True)
 def _(change, n, rate):
     _after = min(rate.value + change.value, 1.0)
+    _cut = " (no more is possible)" if rate.value + change.value > 1 else ""
     settings = plan.Settings(before=rate.value, after=_after, n=n.value)
     findings = plan.run(settings)
     _needed = {f"for a power of {100 * wanted:.0f} %": found for wanted, found in findings.needed.items()}
     show.stack(
-        mo.md(f"## It changed from {percent(rate.value)} to {percent(_after)}: is that found?"),
+        mo.md(f"## It changed from {percent(rate.value)} to {percent(_after)}{_cut}: is that found?"),
         show.facts(
             **{
                 f"power of {n.value:,} examples": percent(findings.curve[n.value]),
@@ -83,7 +84,7 @@ def _(change, n, rate):
         ),
         show.picture(
             partial(plan.draw, findings, n.value),
-            "The square is what you have, the dots what it takes. Half the change takes several times the examples.",
+            "The square is what you have; the dots are what it takes to find the change 80 or 90 times in 100.",
             show.table((">examples", "power"), [(f"{m:,}", f"{findings.curve[m]:.3f}") for m in plan.SIZES], bar=1),
         ),
     )

@@ -61,7 +61,7 @@ def _():
 @app.cell(hide_code=True)
 def _(beta, flips, rubric, seed, steps):
     settings = Settings(
-        rubric=rubric.value, beta=beta.value, reward_flip_rate=flips.value, steps=steps.value, seed=seed.value
+        rubric=rubric.value, beta=beta.value, reward_flip_rate=flips.value, steps=steps.value, seed=int(seed.value or 0)
     )
     try:
         learner = Learner(settings)
@@ -94,7 +94,8 @@ def _():
 
     def live(learner):
         """All of it, drawn anew."""
-        notice = "What it is paid for, and what was wanted (strict): where do they part? On the right, how far it went."
+        parted = "" if learner.settings.rubric == STRICT else "Where do pay and what was wanted (strict) part? "
+        notice = f"{parted}Left: what it earns; dev problems are never trained on. Right: how far it went from π0."
         drawn = show.picture(partial(train.draw, learner.settings, learner.state), notice, numbers(learner))
         return show.stack(drawn, newest(learner))
 
@@ -106,7 +107,7 @@ def _(go, learner, live, stopping):
     mo.stop(not go.value, mo.md("*Nothing is learning. Go goes on where it was stopped with these settings.*"))
     stopping.clear()
 
-    def _work():
+    def _work(learner=learner):  # whatever another cell calls so by then
         thread = mo.current_thread()
         parts: list[mo.Html] = []
 

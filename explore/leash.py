@@ -11,7 +11,6 @@ with app.setup:
     import numpy as np
 
     from course import kl_tradeoff_demo as demo
-    from course.core.display import visible
     from course.core.files import InputError
     from course.rubrics import RUBRICS
     from explore import show
@@ -38,7 +37,12 @@ def _():
     beta = show.slider("Leash, beta", steps=sorted(demo.BETAS), value=0.1)
     rubric = mo.ui.dropdown([*RUBRICS, OWN], value=demo.RUBRIC, label="Rewards by")
     loophole = mo.ui.text(value=demo.TEXTS[demo.LOOPHOLE], label="The loophole", debounce=200, full_width=True)
-    own = mo.ui.array([show.slider(text[:30], 0.0, 1.0, 0.05, value=float(not place)) for place, text in _texts])
+    own = mo.ui.array(
+        [
+            show.slider(text[:30] if place < demo.LOOPHOLE else "the loophole", 0.0, 1.0, 0.05, value=float(not place))
+            for place, text in _texts
+        ]
+    )
     show.stack(show.knobs(beta, rubric), loophole)
     return beta, loophole, own, rubric
 
@@ -75,7 +79,7 @@ def _(beta, loophole, own, rubric):
         show.table(
             ("completion", ">reference", ">reward", ">true value", "best policy"),
             [
-                (demo.brief(visible(text), 60), f"{p:.3f}", f"{reward:.3f}", f"{truth:g}", f"{best:.3f}")
+                (demo.brief(text, 60), f"{p:.3f}", f"{reward:.3f}", f"{truth:g}", f"{best:.3f}")
                 for text, p, reward, truth, best in _columns
             ],
             f"The best policy with beta {beta.value:g}",
@@ -91,7 +95,7 @@ def _(findings):
     show.stack(
         show.picture(
             partial(demo.draw, findings),
-            "Left: every step down in beta buys reward with drift. Right: does the true value go the same way?",
+            "Left: what reward costs in drift. Right: does the true value go the same way as the reward?",
             show.table(
                 [f">{name.replace('_', ' ')}" for name in _names],
                 [(f"{row['beta']:g}", *(f"{row[name]:.3f}" for name in _names[1:])) for row in findings.sweep],

@@ -17,6 +17,7 @@ with app.setup:
     from course.score import CODES, diagnose, parse, score, trim
     from explore import show
 
+    SHOWN = 300  # characters of a completion
     HIDDEN = {
         "zero-width space": "\u200b",
         "no-break space": "\u00a0",
@@ -80,6 +81,7 @@ def _(asked, get_text):
     _found = score(example, completion)
     _details = _found["details"]
     _code = _details["code"]
+    _more = f" … {len(completion):,} characters" if len(completion) > SHOWN else ""
     _checks = [(name, "yes" if passed else "no") for name, passed in _details["checks"].items()]
     show.stack(
         show.facts(
@@ -88,7 +90,7 @@ def _(asked, get_text):
             extracted=_details["extracted"],
             expected=_details["expected"],
         ),
-        mo.Html(f"<p>The scorer sees <code class='said'>{show.text(completion)}</code></p>"),
+        mo.Html(f"<p>The scorer sees <code class='said'>{show.text(completion[:SHOWN])}</code>{_more}</p>"),
         mo.Html("".join(f"<p>{show.text(line)}</p>" for line in unusual_characters(completion))),
         mo.md(f"It fails: {CODES[_code]}." if _code else "It passes: the whole of it is the line that was asked for."),
         show.table(("check", "passed"), _checks),
@@ -119,11 +121,12 @@ def _(completion, example):
     _findings = token_inspect.run(_settings, example)
     _row, *_ = _findings.rows
     _shown = [
-        (name, len(tokens), "|".join(map(token_inspect.shown, tokens))) for name, tokens in _row["tokens"].items()
+        (name, len(tokens), show.plain("|".join(map(token_inspect.shown, tokens))))
+        for name, tokens in _row["tokens"].items()
     ]
     _log = _findings.logprobs[0] if _findings.logprobs else []
     _tokens = [*map(token_inspect.shown, _row["tokens"]["π0, digits apart"]), "<end>"]
-    _each = zip(_tokens, [f"{p:.2f}" for p in _log], strict=True) if _log else []
+    _each = zip(map(show.plain, _tokens), [f"{p:.2f}" for p in _log], strict=True) if _log else []
     _sum = f"log π0(text | prompt) = **{sum(_log):.2f}**, the sum over its tokens: what is rare costs most."
     _none = "With PyTorch installed, the log-probability of each token under π0 stands here."
     show.stack(

@@ -29,7 +29,7 @@ def _():
         for _link, _served in LINKS.items():
             _page = re.sub(_link, _served, _page)
     else:
-        _page = "\n".join(f"- [{name}](/page/?name={name})" for name in PAGES)
+        _page = "No such page. There are:\n\n" + "\n".join(f"- [{name}](/page/?name={name})" for name in PAGES)
     show.stack(mo.Html('<nav class="ways"><a href="/">All rooms</a></nav>'), mo.md(_page))
     return
 

@@ -18,19 +18,19 @@ with app.setup:
     BANDIT = load_bandit(DEV, PACK, None)
     SLOW, FAST = "step by step", "fast"
     SHOWN, LAST = ("reward", "baseline", "advantage", "prob", "prob_after"), 8  # of the log
+    NOISE = """Of 20,000 batches of 8 each; only the seed turns it. Raise all rewards by 1, and no action is better than
+    before, but without a baseline the noise grows. It is no law: nearly always right, *none* is quieter."""
     SEEN: set[tuple[object, ...]] = set()  # the settings whose steps were shown fast: there is nothing left to predict
 
 
 @app.cell(hide_code=True)
 def _():
-    show.heading(
-        "push",
-        f"""
+    _words = f"""
     The policy is a choice among five completions of `{BANDIT.example["prompt"]}` They begin equally likely. Each step
-    draws one, takes the baseline off its reward, and moves the probabilities by this advantage. **Say first what the
+    draws some, takes the baseline off the reward, and moves the probabilities by this advantage. **Say first what the
     probability of the drawn one will do**; your prediction is sealed before the step is shown.
-    """,
-    )
+    """
+    show.heading("push", _words)
     return
 
 
@@ -49,13 +49,13 @@ def _():
 
 @app.cell(hide_code=True)
 def _(baseline, batch, get_made, pace, rate, seed, steps):
-    key = (baseline.value, batch.value, rate.value, seed.value)
+    key = (baseline.value, batch.value, rate.value, int(seed.value or 0))
     _how = dict(zip(("baseline", "batch", "learning_rate", "seed"), key, strict=True))
     settings = bandit_train.Settings(steps=steps.value, **_how)
     try:
         settings.check()
     except InputError as error:
-        mo.stop(True, mo.Html(f"<p>{show.text(error)}</p>"))
+        mo.stop(True, mo.Html(f"<p>{show.text(str(error).replace('--batch', 'Samples for each step'))}</p>"))
     log = learn(BANDIT, settings.steps, settings.learning_rate, settings.seed, settings.batch, settings.baseline)
     log = log[:: settings.batch]  # of a batch the first sample stands for the step
     made = get_made()
@@ -67,7 +67,7 @@ def _(baseline, batch, get_made, pace, rate, seed, steps):
 
 
 @app.cell(hide_code=True)
-def _(key, log, made, pace, revealed, score, set_made):
+def _(key, log, made, pace, revealed, score, set_made, settings):
     mo.stop(pace.value == FAST, mo.md(score))
     mo.stop(key in SEEN or len(revealed) == len(log), mo.md(f"You have seen these steps; take another seed. {score}"))
     _step = log[len(revealed)]
@@ -82,7 +82,9 @@ def _(key, log, made, pace, revealed, score, set_made):
         for number, (action, prob) in enumerate(zip(BANDIT.actions, _step.probs, strict=True))
     ]
     show.stack(
-        mo.md(f"## Step {_step.step}: action {_step.action} was drawn; the baseline is {_step.baseline:.3f}"),
+        mo.md(
+            f"## Step {_step.step}: action {_step.action} was drawn{' first' if settings.batch > 1 else ''}; the baseline is {_step.baseline:.3f}"
+        ),
         show.table(("action", "probability", "", "completion"), _rows, bar=1),
         mo.md("What will the probability of the drawn action do?"),
         show.knobs(*buttons, mo.md(score)),
@@ -113,15 +115,17 @@ def _(log, pace, revealed, settings):
     mo.stop(not _log)
     _columns = zip(BANDIT.rewards, _log[0].probs, _log[-1].probs_after, BANDIT.actions, strict=True)
     _ends = [(n, f"{r:g}", f"{p:.3f}", f"{after:.3f}", a) for n, (r, p, after, a) in enumerate(_columns)]
-    _rows = [(step.step, step.action, *(f"{value:.3f}" for value in step.row(SHOWN).values())) for step in _log[-LAST:]]
-    _title = f"Probabilities after {len(_log)} steps"
+    _few, _named = (_log[:LAST], "The first steps") if pace.value == FAST else (_log[-LAST:], "The last steps")
+    _rows = [(step.step, step.action, *(f"{value:.3f}" for value in step.row(SHOWN).values())) for step in _few]
     show.stack(
         show.picture(
             partial(policy_gradient_demo.draw, policy_gradient_demo.Findings(BANDIT, _log, settings.baseline, {})),
             "The right action (solid) takes probability from the others (dashed), in jumps: luck draws the samples.",
-            show.table((">action", ">reward", ">before", "after", "completion"), _ends, _title, bar=3),
+            show.table(
+                (">action", ">reward", ">before", "after", "completion"), _ends, f"After {len(_log)} steps", bar=3
+            ),
         ),
-        show.table((">step", ">action", *(f">{name}" for name in SHOWN)), _rows, "The last steps"),
+        show.table((">step", ">action", *(f">{name}" for name in SHOWN)), _rows, _named),
     )
     return
 
@@ -130,12 +134,12 @@ def _(log, pace, revealed, settings):
 def _(seed):
     _rows = [
         (f"{row['chance_right']:.1f}", row["rewards"], *(f"{row[name]:.4f}" for name in BASELINES))
-        for row in bandit_train.variance_table(BANDIT.rewards, seed.value)
+        for row in bandit_train.variance_table(BANDIT.rewards, int(seed.value or 0))
     ]
     show.stack(
         mo.md("## What the baseline does: the variance of the gradient"),
         show.table((">chance of the right action", "rewards", *(f">{name}" for name in BASELINES)), _rows),
-        mo.md("Raise all rewards by 1, and no action is better than before; but without a baseline the noise grows."),
+        mo.md(NOISE),
     )
     return
 

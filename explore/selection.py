@@ -49,7 +49,7 @@ def _():
 @app.cell(hide_code=True)
 def _():
     n = show.slider("Samples to choose from, N", 1, 8, value=8)
-    rule = mo.ui.dropdown(list(RULES), value=next(iter(RULES)), label="Rule for ties")
+    rule = mo.ui.dropdown(list(RULES), value=next(iter(RULES)), label="Rule")
     select_with = mo.ui.dropdown(list(SCORERS), value=STRICT, label="Selecting rubric")
     seed = mo.ui.number(0, 9_999, value=0, label="Seed of the control")
     show.knobs(n, rule, select_with, seed)
@@ -60,10 +60,14 @@ def _():
 def _(n, rule, seed, select_with):
     _how = SelectionRecord(rule=rule.value, n=n.value, select_with=select_with.value)
     try:
-        chosen = select(Measurement(DEV, PACK), lambda _, samples: RULES[rule.value](samples), _how, seed.value)
+        chosen = select(
+            Measurement(DEV, PACK), lambda _, samples: RULES[rule.value](samples), _how, int(seed.value or 0)
+        )
     except InputError as error:  # your pick_best may do anything
         mo.stop(True, mo.Html(show.text(error)))
     _numbers = chosen.numbers
+    _own = rule.value == next(iter(RULES))  # the lesson is about pick_best
+    _lesson = lesson(chosen).replace("--select-with", "the selecting rubric") if _own else ""
     _at = _numbers["curve"][n.value - 1]
     show.stack(
         show.facts(
@@ -81,8 +85,8 @@ def _(n, rule, seed, select_with):
         ),
         show.picture(
             partial(selection_demo.draw, chosen),
-            "pass@k rises and pass^k falls, from one policy: the flat line is its pass@1. Below the grey line lie the "
-            "prompts that are nearly never right.",
+            "pass@k rises and pass^k falls, from one policy: the flat line is its pass@1. The gap to the grey line "
+            "comes from prompts that are nearly never right.",
             show.table(
                 (">k", ">pass@k", ">1-(1-p)^k", ">pass^k"),
                 [
@@ -91,7 +95,8 @@ def _(n, rule, seed, select_with):
                 ],
             ),
         ),
-        mo.md(f"{lesson(chosen)} For {percent(_numbers['never_right'])} none of the {n.value} is right."),
+        mo.md(f"{_lesson} For {percent(_numbers['never_right'])} of the prompts none of the {n.value} is right."),
+        mo.md(f"pass@{n.value} is estimated from all 8 samples; chosen was from the first {n.value}."),
     )
     return (chosen,)
 
@@ -134,7 +139,7 @@ def _(chosen, prompts):
 
 @app.cell(hide_code=True)
 def _(n, seed, select_with):
-    _settings = selection_demo.Settings(n=n.value, select_with=select_with.value, seed=seed.value)
+    _settings = selection_demo.Settings(n=n.value, select_with=select_with.value, seed=int(seed.value or 0))
     _functions = selection_demo.pick_best, choose, curve_over_n, stats.pass_at_k
     show.behind(show.command("course.selection_demo", _settings), *_functions)
     return

@@ -14,7 +14,7 @@ from typing import Any
 import marimo as mo
 
 from course.core.command_line import flag
-from course.core.display import typed, visible
+from course.core.display import on_screen, typed, visible
 
 DRAWING = threading.Lock()  # each open room has a thread of its own, and matplotlib is not made for several
 
@@ -39,9 +39,14 @@ ROOMS = {  # by the file that holds it
 }
 
 
+def plain(words: str) -> mo.Html:
+    """A text that can be seen as it is: what hides is visible in it already."""
+    return mo.Html(escape(words))
+
+
 def text(words: object) -> str:
     """Any text as HTML that shows it, and does nothing else."""
-    return escape(visible(str(words)))
+    return str(words.text) if isinstance(words, mo.Html) else escape(visible(str(words)))
 
 
 def heading(name: str, words: str) -> mo.Html:
@@ -145,6 +150,6 @@ def behind(command: str, *functions: Callable[..., Any]) -> mo.Html:
         for function in functions
     )
     return mo.Html(
-        f'<p class="typed">The same in a terminal: <code>{text(command)}</code></p>'
+        f'<p class="typed">The same in a terminal: <code>{escape(on_screen(command))}</code></p>'
         f"<details><summary>The code behind it</summary>{sources}</details>"
     )
