@@ -48,7 +48,7 @@ def _():
 @app.cell(hide_code=True)
 def _():
     get_text, set_text = mo.state("Final: 323")
-    asked = mo.ui.dropdown(list(EXAMPLES), value=next(iter(EXAMPLES)), label="The prompt")
+    asked = mo.ui.dropdown(list(EXAMPLES), value=next(iter(EXAMPLES)), label="The prompt", full_width=True)
     return asked, get_text, set_text
 
 

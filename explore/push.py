@@ -16,7 +16,7 @@ with app.setup:
     from explore import show
 
     BANDIT = load_bandit(DEV, PACK, None)
-    SLOW, FAST = "step by step", "fast"
+    SLOW, FAST, WAITING = "step by step", "fast", "*The step is shown here when you have predicted it.*"
     SHOWN, LAST = ("reward", "baseline", "advantage", "prob", "prob_after"), 8  # of the log
     NOISE = """Of 20,000 batches of 8 each; only the seed turns it. Raise all rewards by 1, and no action is better than
     before, but without a baseline the noise grows. It is no law: nearly always right, *none* is quieter."""
@@ -70,7 +70,7 @@ def _(baseline, batch, get_made, pace, rate, seed, steps):
 def _(key, log, made, pace, revealed, score, set_made, settings):
     mo.stop(pace.value == FAST, mo.md(score))
     mo.stop(key in SEEN or len(revealed) == len(log), mo.md(f"You have seen these steps; take another seed. {score}"))
-    _step = log[len(revealed)]
+    _step, _first = log[len(revealed)], " first" if settings.batch > 1 else ""
 
     def _predict(word):
         before = made[-1]["seal"] if made else ""
@@ -82,24 +82,20 @@ def _(key, log, made, pace, revealed, score, set_made, settings):
         for number, (action, prob) in enumerate(zip(BANDIT.actions, _step.probs, strict=True))
     ]
     show.stack(
-        mo.md(
-            f"## Step {_step.step}: action {_step.action} was drawn{' first' if settings.batch > 1 else ''}; the baseline is {_step.baseline:.3f}"
-        ),
+        mo.md(f"## Step {_step.step}: action {_step.action} was drawn{_first}; the baseline is {_step.baseline:.3f}"),
         show.table(("action", "probability", "", "completion"), _rows, bar=1),
-        mo.md("What will the probability of the drawn action do?"),
-        show.knobs(*buttons, mo.md(score)),
+        show.knobs(mo.md("What will its probability do?"), *buttons, mo.md(score)),
     )
     return (buttons,)
 
 
 @app.cell(hide_code=True)
 def _(log, made, pace, revealed):
-    mo.stop(pace.value == FAST)
-    mo.stop(not revealed, mo.md("*The step is shown here when you have predicted it.*"))
+    mo.stop(pace.value == FAST or not revealed, mo.md("" if pace.value == FAST else WAITING))
     _row, _step = revealed[-1], log[len(revealed) - 1]
-    _columns = zip(_step.gradient, _step.probs, _step.probs_after, strict=True)
-    _rows = [(n, f"{g:+.3f}", f"{p:.3f}", f"{after:.3f}") for n, (g, p, after) in enumerate(_columns)]
     _verdict = "right" if _row["right"] else "wrong"
+    _columns = enumerate(zip(_step.gradient, _step.probs, _step.probs_after, strict=True))
+    _rows = [(n, f"{g:+.3f}", f"{p:.3f}", f"{after:.3f}") for n, (g, p, after) in _columns]
     show.stack(
         mo.md(f"Step {_step.step}: you predicted **{_row['text']}**; it went **{_row['came']}**: {_verdict}."),
         mo.md(f"reward {_step.reward:g} - baseline {_step.baseline:.3f} = advantage **{_step.advantage:+.3f}**"),
