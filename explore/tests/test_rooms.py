@@ -228,7 +228,7 @@ def test_credit_says_what_toy_mdp_says(page: Page) -> None:
     assert table == rows_of(printed, r"(return|immediate) +0")
     log = [json.loads(row) for row in newest_run(page.house, "toy_mdp_log.jsonl").read_text().splitlines()]
     fields = ("reward", "return", "credit", "baseline", "advantage", "prob", "prob_after")
-    assert [row[4:] for row in page.table("episode")] == [[f"{row[name]:.3f}" for name in fields] for row in log[:12]]
+    assert [row[4:] for row in page.table("episode")] == [[f"{row[name]:.3f}" for name in fields] for row in log[:18]]
 
 
 @pytest.mark.parametrize("rewards", ["anywhere", "your own"])
@@ -306,8 +306,20 @@ def test_learn_pays_by_the_students_own_rubric_and_says_in_one_line_what_is_wron
         page.press("Go")
         page.says("Done: 8 steps")
         assert "--rubric patched --steps 8" in page.command
+        page.open("learn/").choose("It is paid by", "patched").quiet().keys("Steps", *[LEFT] * 4).quiet()
+        page.press("Go").says("Done: 8 steps")  # what was learned already is shown again
+        assert [row[0] for row in page.table("step")] == ["0", "8"]
     finally:
         patch.write_text(before, encoding="utf-8")
+
+
+@pytest.mark.parametrize("room", ["push", "credit", "selection"])
+def test_an_empty_seed_is_seed_0(page: Page, room: str) -> None:
+    label = "Seed of the control" if room == "selection" else "Seed"
+    page.open(f"{room}/").write(label, "5").quiet()
+    page.write(label, "").quiet()
+    assert page.wrong == []
+    assert "--seed" not in page.command
 
 
 # Text stays text; keyboard, phone, dark.
