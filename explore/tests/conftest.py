@@ -215,7 +215,7 @@ class Page:
         field = self.find(label, "input, textarea")
         if field.get_attribute("inputmode") == "numeric":
             field.send_keys(Keys.CONTROL, "a")
-            field.send_keys(Keys.DELETE, text, Keys.ENTER)
+            field.send_keys(Keys.DELETE, text, Keys.TAB)
         else:
             self.browser.execute_script(script, field, text)
         return self
