@@ -51,7 +51,7 @@ def moves(page: Page, room: str, label: str) -> list[float]:
     took = []
     for number in range(MOVES):
         page.browser.execute_script(WAIT)
-        page.keys(label, LEFT if number % 2 else RIGHT if room != "selection" else LEFT)
+        page.keys(label, (LEFT, RIGHT)[number % 2])
         took.append(float(wait_for(lambda: page.browser.execute_script("return window.took"))))
         page.quiet()
     return took
