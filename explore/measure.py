@@ -140,7 +140,7 @@ def _(completion, example):
 
 @app.cell(hide_code=True)
 def _(completion, example):
-    _line = f"python -m course.try_one --rubrics {example['expected_answer']} {in_terminal(completion)}"
+    _line = f"python -m course.try_one --rubrics -- {example['expected_answer']} {in_terminal(completion)}"
     show.behind(_line, score, trim, parse, diagnose)
     return
 

@@ -137,8 +137,11 @@ def command(module: str, settings: Any) -> str:
     for field in fields(settings):
         value = getattr(settings, field.name)
         if value not in (field.default, None, ()):
-            values = value if isinstance(value, tuple) else (value,)
-            words += [flag(field.name), *(typed(f"{v:g}" if isinstance(v, float) else v) for v in values)]
+            values = [
+                typed(f"{v:g}" if isinstance(v, float) else v) for v in (value if type(value) is tuple else [value])
+            ]
+            dash = values[0].startswith("-")  # as a word of its own it would be taken for an option
+            words += [f"{flag(field.name)}={values[0]}"] if dash else [flag(field.name), *values]
     return " ".join(words)
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,8 @@ def test_measure_says_what_the_commands_say(page: Page) -> None:
     page.open("measure/").write("The completion", text)
     wait_for(lambda: page.fact("reward") == "0")
     page.quiet()
-    assert page.command == f"python -m course.try_one --rubrics 323 '{text}'"
-    printed = typed(page.house.folder, ["python", "-m", "course.try_one", "--rubrics", "323", text])
+    assert page.command == f"python -m course.try_one --rubrics -- 323 '{text}'"
+    printed = typed(page.house.folder, ["python", "-m", "course.try_one", "--rubrics", "--", "323", text])
     said = dict(re.findall(r"^(\w+): +(.*)$", printed, re.MULTILINE))
     assert (page.fact("reward"), page.fact("code")) == (said["reward"], said["code"].split()[0])
     pays = dict(row[:2] for row in rows_of(printed, r"\w+ +[0-9.]+$"))
@@ -311,6 +312,13 @@ def test_learn_pays_by_the_students_own_rubric_and_says_in_one_line_what_is_wron
         assert [row[0] for row in page.table("step")] == ["0", "8"]
     finally:
         patch.write_text(before, encoding="utf-8")
+
+
+def test_what_is_to_be_typed_can_be_typed_where_a_text_begins_like_an_option(page: Page) -> None:
+    page.open("measure/").write("The completion", "-x").quiet()
+    assert "reward:     0" in typed(page.house.folder, shlex.split(page.command))
+    page.open("leash/").write("The loophole", "-x").quiet()
+    assert "-x" in typed(page.house.folder, shlex.split(page.command))
 
 
 @pytest.mark.parametrize("room", ["push", "credit", "selection"])
