@@ -189,23 +189,25 @@ def print_report(findings: Findings) -> None:
     for row in learned["return"].log[: horizon * SHOWN_EPISODES]:
         out.print(story(row))
     out.print()
-    columns, ends = ends_of(findings)
-    rows = table(*columns, title=f"After {settings.episodes} episodes, over {settings.seeds} seeds: lowest to highest")
+    title, columns, ends = ends_of(findings)
+    rows = table(*columns, title=title)
     for end in ends:
         rows.add_row(*end)
     out.print(rows)
     notice(*lessons(findings))
 
 
-def ends_of(findings: Findings) -> tuple[list[str], list[list[str]]]:
-    """What the learners ended with, as a table: its columns, and a row for each way to credit a step."""
-    tree, right = findings.tree, [2**step - 1 for step in range(findings.settings.horizon)]  # on the way to the reward
+def ends_of(findings: Findings) -> tuple[str, list[str], list[list[str]]]:
+    """What the learners ended with, as a table: its title, its columns, and a row for each way to credit a step."""
+    settings, tree = findings.settings, findings.tree
+    title = f"After {settings.episodes} episodes, over {settings.seeds} seeds: lowest to highest"
+    right = [2**step - 1 for step in range(settings.horizon)]  # the states on the way to the reward
     later = [f">P({tree.actions[state][0]}) after `{tree.texts[state]}`" for state in right[1:]]
     rows = []
     for credit, end in findings.learned.items():
         values = (*end.policy[:, right, 0].T, end.chance_right[:, -1])
         rows.append([credit, *(f"{value.min():.3f} to {value.max():.3f}" for value in values)])
-    return ["credit by", ">P(`Final: `) at step one", *later, ">chance of the reward"], rows
+    return title, ["credit by", ">P(`Final: `) at step one", *later, ">chance of the reward"], rows
 
 
 def lessons(findings: Findings) -> Iterator[str]:

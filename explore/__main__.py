@@ -20,6 +20,7 @@ import jinja2
 import marimo
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -65,7 +66,7 @@ class ForThisMachine:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         if host not in self.names or origin not in (None, f"http://{host}"):
             if scope["type"] == "websocket":
@@ -76,12 +77,13 @@ class ForThisMachine:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                added = {
-                    "content-security-policy": POLICY.format(socket=f"ws://{host}"),
-                    "x-content-type-options": "nosniff",
-                    "referrer-policy": "no-referrer",
-                }
-                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in added.items())]
+                MutableHeaders(scope=message).update(
+                    {
+                        "content-security-policy": POLICY.format(socket=f"ws://{host}"),
+                        "x-content-type-options": "nosniff",
+                        "referrer-policy": "no-referrer",
+                    }
+                )
             await send(message)
 
         await self.app(scope, receive, guarded)

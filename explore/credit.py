@@ -44,20 +44,16 @@ def _(episodes, horizon, rate, seed):
         horizon=horizon.value, episodes=episodes.value, learning_rate=rate.value, seed=int(seed.value or 0)
     )
     findings = toy_mdp.run(settings)
-    _columns, _rows = toy_mdp.ends_of(findings)
+    _title, _columns, _rows = toy_mdp.ends_of(findings)
     _median = {name: np.median(end.chance_right[:, -1]) for name, end in findings.learned.items()}
     show.stack(
         show.facts(**{f"chance of the reward, credit by {name} (median)": f"{p:.3f}" for name, p in _median.items()}),
         show.picture(
             partial(toy_mdp.draw, findings),
             "A thin line is a seed. By its return step one can learn, though nobody pays it; by its own reward not.",
-            show.table(
-                _columns,
-                _rows,
-                f"After {settings.episodes} episodes, over {settings.seeds} seeds: lowest to highest",
-            ),
+            show.table(_columns, _rows, _title),
         ),
-        mo.Html("".join(f"<p>{show.text(sentence)}</p>" for sentence in toy_mdp.lessons(findings))),
+        show.lines(*toy_mdp.lessons(findings)),
     )
     return findings, settings
 

@@ -40,7 +40,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    mo.stop(bool(MISSING), mo.Html(f"<p>{show.text(MISSING)}</p>"))
+    mo.stop(bool(MISSING), show.lines(MISSING))
     rubric = mo.ui.dropdown([*SCORERS, PATCHED], value=STRICT, label="It is paid by")
     beta = show.slider("Leash, beta", steps=[0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0], value=0.0)
     flips = show.slider("Rewards flipped, share", 0.0, 0.5, 0.05, value=0.0)
@@ -66,7 +66,7 @@ def _(beta, flips, rubric, seed, steps):
     try:
         learner = Learner(settings)
     except InputError as error:
-        mo.stop(True, mo.Html(f"<p>{show.text(error)}</p>"))
+        mo.stop(True, show.lines(error))
     return learner, settings
 
 
@@ -135,7 +135,7 @@ def _(learner, save):
     try:
         _folder, _verdict = learner.save()
     except InputError as error:
-        mo.stop(True, mo.Html(f"<p>{show.text(error)}</p>"))
+        mo.stop(True, show.lines(error))
     mo.Html(f"<p role='status'>Saved as <code>{show.text(_folder)}</code>; verify_run: {show.text(_verdict)}.</p>")
     return
 

@@ -17,10 +17,9 @@ from course.policy.goodhart import family
 class Learner:
     """One learning of π0 with its settings. `show` is called after every step, in the thread that learns."""
 
-    def __init__(self, settings: Settings, options: ExperimentOptions | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Read the student's rubric, if it is the one that pays. Raises InputError."""
         self.settings = settings.check()
-        self.options = options or ExperimentOptions()
         self.state: State | None = None
         self.families: list[Counter[str]] = []  # at each measurement since this learner began
         self.findings: train.Findings | None = None
@@ -45,7 +44,7 @@ class Learner:
         with self.turn:
             self.ended = ""
             try:
-                with open_experiment(train.NAME, self.options, self.settings) as self.experiment:
+                with open_experiment(train.NAME, ExperimentOptions(), self.settings) as self.experiment:
                     self.findings = train.run(self.experiment, self.settings, watch)
                 self.state = self.findings.learned.state
             except KeyboardInterrupt:

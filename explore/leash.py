@@ -63,7 +63,7 @@ def _(beta, loophole, own, rubric):
     try:
         settings.check()
     except InputError as error:
-        mo.stop(True, mo.Html(f"<p>{show.text(error)}</p>"))
+        mo.stop(True, show.lines(error))
     findings = demo.run(settings)
     _policy = demo.closed_form(demo.REFERENCE, findings.rewards, np.array([beta.value]))[0]
     _row = next(row for row in findings.sweep if row["beta"] == beta.value)
@@ -101,7 +101,7 @@ def _(findings):
                 [(f"{row['beta']:g}", *(f"{row[name]:.3f}" for name in _names[1:])) for row in findings.sweep],
             ),
         ),
-        mo.Html("".join(f"<p>{show.text(sentence)}</p>" for sentence in demo.lessons(findings))),
+        show.lines(*demo.lessons(findings)),
     )
     return
 

@@ -91,7 +91,7 @@ def _(asked, get_text):
             expected=_details["expected"],
         ),
         mo.Html(f"<p>The scorer sees <code class='said'>{show.text(completion[:SHOWN])}</code>{_more}</p>"),
-        mo.Html("".join(f"<p>{show.text(line)}</p>" for line in unusual_characters(completion))),
+        show.lines(*unusual_characters(completion)),
         mo.md(f"It fails: {CODES[_code]}." if _code else "It passes: the whole of it is the line that was asked for."),
         show.table(("check", "passed"), _checks),
     )
@@ -117,7 +117,7 @@ def _(completion, example):
     try:
         _settings.check()
     except InputError as error:
-        mo.stop(True, mo.Html(f"<p>{show.text(error)}</p>"))
+        mo.stop(True, show.lines(error))
     _findings = token_inspect.run(_settings, example)
     _row, *_ = _findings.rows
     _shown = [

@@ -55,7 +55,7 @@ def _(baseline, batch, get_made, pace, rate, seed, steps):
     try:
         settings.check()
     except InputError as error:
-        mo.stop(True, mo.Html(f"<p>{show.text(str(error).replace('--batch', 'Samples for each step'))}</p>"))
+        mo.stop(True, show.lines(str(error).replace("--batch", "Samples for each step")))
     log = learn(BANDIT, settings.steps, settings.learning_rate, settings.seed, settings.batch, settings.baseline)
     log = log[:: settings.batch]  # of a batch the first sample stands for the step
     made = get_made()

@@ -64,7 +64,7 @@ def _(n, rule, seed, select_with):
             Measurement(DEV, PACK), lambda _, samples: RULES[rule.value](samples), _how, int(seed.value or 0)
         )
     except InputError as error:  # your pick_best may do anything
-        mo.stop(True, mo.Html(show.text(error)))
+        mo.stop(True, show.lines(error))
     _numbers = chosen.numbers
     _own = rule.value == next(iter(RULES))  # the lesson is about pick_best
     _lesson = lesson(chosen).replace("--select-with", "the selecting rubric") if _own else ""

@@ -49,6 +49,11 @@ def text(words: object) -> str:
     return str(words.text) if isinstance(words, mo.Html) else escape(visible(str(words)))
 
 
+def lines(*words: object) -> mo.Html:
+    """Each text as a paragraph of its own."""
+    return mo.Html("".join(f"<p>{text(each)}</p>" for each in words))
+
+
 def heading(name: str, words: str) -> mo.Html:
     """The room's title and question, and the ways out: the front page, the pages it belongs to, the next room."""
     room, names = ROOMS[name], list(ROOMS)

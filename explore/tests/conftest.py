@@ -172,8 +172,12 @@ class Page:
     @property
     def text(self) -> str:
         """All text, that of closed details too."""
-        self.browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+        self.unfold()
         return str(self.browser.execute_script("return document.body.innerText"))
+
+    def unfold(self) -> None:
+        """Open what is closed."""
+        self.browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
 
     @property
     def labels(self) -> list[str]:
@@ -288,7 +292,7 @@ class Page:
 
     def table(self, caption: str) -> list[list[str]]:
         """The rows of the table that has this caption or, without one, this column first."""
-        self.browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+        self.unfold()
         script = (
             "const [name] = arguments; for (const table of document.querySelectorAll('.scroll table')) {"
             "const title = (table.caption || table.querySelector('th')).textContent; if (title !== name) continue;"

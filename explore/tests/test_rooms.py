@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -202,7 +203,8 @@ def test_a_prediction_is_sealed_before_its_step_is_shown_and_the_score_is_kept(p
         page.says(f"Step {number}: you predicted")
         came = "up" if step["prob_after"] > step["prob"] else "down" if step["prob_after"] < step["prob"] else "same"
         right += word == came
-        seal = prediction(word, Seen(number, step["prob"], step["prob_after"]), seal)["seal"]  # type: ignore[arg-type]
+        seen = SimpleNamespace(step=number, prob=step["prob"], prob_after=step["prob_after"])
+        seal = prediction(word, seen, seal)["seal"]  # type: ignore[arg-type]
         assert f"Step {number}: you predicted {word}; it went {came}" in page.text
         assert f"Sealed before the step was shown: {seal[:12]}, prediction {number}." in page.text
         assert f"Predictions right: {right}/{number}" in page.text
@@ -211,13 +213,6 @@ def test_a_prediction_is_sealed_before_its_step_is_shown_and_the_score_is_kept(p
     page.write("Seed", "12").quiet()
     assert f"Predictions right: {right}/4" in page.text
     assert "Step 1: action" in page.text
-
-
-class Seen:
-    """As much of a step as a prediction looks at."""
-
-    def __init__(self, step: int, prob: float, prob_after: float) -> None:
-        self.step, self.prob, self.prob_after = step, prob, prob_after
 
 
 def test_credit_says_what_toy_mdp_says(page: Page) -> None:
