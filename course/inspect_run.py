@@ -22,7 +22,7 @@ from course.core.files import InputError, read_json, sha256_file
 from course.core.manifest import RESULTS, SUMMARY, Manifest, has_whole_seal, load_manifest
 from course.core.paths import RUNS
 from course.core.runs import HANDWRITTEN, Result, damage, has_a_note, list_runs, load_results
-from course.core.scoring import REASONS
+from course.core.scoring import REASONS, spelt
 
 Numbered = tuple[int, Result]  # a result, and its place in the file
 
@@ -149,8 +149,8 @@ def cells_of(manifest: Manifest, rate: Rate) -> list[str]:
     sampling, change, scorer, dataset = manifest.sampling, manifest.change, manifest.scorer, manifest.dataset
     how = "unknown" if dataset else "none"
     if sampling and manifest.policy:
-        how = f"{manifest.policy.name} T={sampling.temperature:g} top_p={sampling.top_p:g}"
-        how += f" n={sampling.samples_per_prompt} seed={sampling.seed}"
+        how = f"{visible(str(manifest.policy.name))} T={spelt(sampling.temperature)} top_p={spelt(sampling.top_p)}"
+        how += f" n={sampling.samples_per_prompt} seed={spelt(sampling.seed)}"
     seal = "" if manifest.core.sealed else " (seal broken)"
     passed = "none"
     if manifest.has_results and rate.pass_rate is not None:

@@ -13,7 +13,7 @@ from course.core import stats
 from course.core.declarations import declared_afterwards
 from course.core.display import p_value
 from course.core.files import sha256
-from course.core.manifest import RESULTS, Manifest, PolicyRecord, SelectionRecord, load_manifest
+from course.core.manifest import RESULTS, WHOLE, Manifest, PolicyRecord, SelectionRecord, load_manifest
 from course.core.power import LARGEST, OFTEN, share_changed, visible_difference
 from course.core.runs import load_results
 from course.core.scoring import counts_by_example
@@ -146,6 +146,7 @@ def room_of(run: Manifest) -> list[Condition]:
         ("split", run.dataset.split, ENVIRONMENT),
         ("prompts", run.prompts_sha256, ENVIRONMENT),
         ("system prompt", run.system_prompt and sha256(run.system_prompt.encode()), ENVIRONMENT),
+        ("view of the text", run.view or WHOLE, ENVIRONMENT),
         ("scorer spec", run.scorer.spec_version, INSTRUMENT),
         ("scorer source", run.scorer.sha256, INSTRUMENT),
         ("golden cases", run.golden and run.golden.sha256, INSTRUMENT),
@@ -161,7 +162,8 @@ def knobs_of(run: Manifest, how_selected: bool) -> list[Condition]:
     """
     policy, sampling, selection = run.policy or PolicyRecord(), run.sampling, run.selection
     asked = [
-        (name, getattr(sampling, name, None), ASKED_OTHERWISE) for name in ("temperature", "top_p", "max_new_tokens")
+        (name, getattr(sampling, name, None), ASKED_OTHERWISE)
+        for name in ("temperature", "top_p", "max_new_tokens", "request")
     ]
     samples = getattr(sampling, "samples_per_prompt", run.settings.get("samples"))
     selected = [(name, getattr(selection, field, None), SELECTION) for name, field in SELECTING]

@@ -168,14 +168,15 @@ class CompletionsFile:
             yield from ((key, number) for number in itertools.islice(numbers, max(0, lacking)))
 
 
-class Sampling(msgspec.Struct, forbid_unknown_fields=True):
-    """How completions were sampled: the knobs that two comparable runs must share."""
+class Sampling(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """How completions were sampled: the knobs that two comparable runs must share. None: not known, or not set."""
 
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
-    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)]
-    max_new_tokens: Annotated[int, msgspec.Meta(ge=1)]
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None
+    max_new_tokens: Annotated[int, msgspec.Meta(ge=1)] | None
     samples_per_prompt: Annotated[int, msgspec.Meta(ge=1, le=MOST_SAMPLES)]
-    seed: int
+    seed: int | None
+    request: dict[str, Any] = msgspec.field(default_factory=dict)  # what else was set: `stop`, a chat template …
 
 
 class Sidecar(msgspec.Struct, forbid_unknown_fields=True):
@@ -192,6 +193,7 @@ class Sidecar(msgspec.Struct, forbid_unknown_fields=True):
     versions: dict[str, str] = msgspec.field(default_factory=dict)
     learned_from: str | None = None  # policy_sha256 of the policy that it was learned from
     system_prompt: str | None = None  # what the policy was told before each prompt
+    view: str | None = None  # which part of its text the scorer is handed, with a version: `last_line 1`
 
 
 def sidecar_path(completions: Path) -> Path:

@@ -15,6 +15,7 @@ from course.core.files import InputError, read_bytes, read_json, sha256, to_pret
 
 MANIFEST, RESULTS, SUMMARY = "manifest.json", "results.jsonl", "summary.json"
 FORMAT: Literal[1] = 1
+WHOLE = "whole 1"  # the view of a text that leaves nothing out
 ERRORS = ("false_positives", "false_negatives", "wrong_codes", "crashes")  # of a scorer, by the golden gate
 Loop = Literal["A", "B", "C", "B and C"]
 
@@ -120,6 +121,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     dataset: FileRecord | None = None
     prompts_sha256: str | None = None
     system_prompt: str | None = None
+    view: str | None = None  # which part of a text the scorer was handed; None: the whole
     completions: FileRecord | None = None
     policy: PolicyRecord | None = None
     sampling: Sampling | None = None
@@ -140,9 +142,9 @@ class Manifest(Record, frozen=True, kw_only=True):
 
     @property
     def prompts_version(self) -> str:
-        """Which prompts, and which system prompt if the sidecar tells one, by the first digits of their hashes."""
+        """Which prompts, and which system prompt and which view of the texts if the sidecar tells them."""
         system = "" if self.system_prompt is None else f", system {sha256(self.system_prompt.encode())[:8]}"
-        return f"{(self.prompts_sha256 or 'none')[:8]}{system}"
+        return f"{(self.prompts_sha256 or 'none')[:8]}{system}{'' if self.view in (None, WHOLE) else f', {self.view}'}"
 
 
 def checkpoint_identity(config_sha256: str, weights_sha256: str) -> str:

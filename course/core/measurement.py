@@ -83,6 +83,7 @@ class Measurement:
             "dataset": FileRecord(name=dataset.path.name, sha256=dataset.sha256, split=dataset.split),
             "prompts_sha256": dataset.prompts_sha256,
             "system_prompt": sidecar and sidecar.system_prompt,
+            "view": sidecar and sidecar.view,
             "completions": FileRecord(name=lines.path.name, sha256=lines.sha256),
             "policy": policy,
             "sampling": sidecar and sidecar.sampling,

@@ -67,8 +67,15 @@ def describe_sampling(manifest: Manifest) -> str:
     sampling, policy = manifest.sampling, manifest.policy
     if sampling is None or policy is None:
         return "sampling unknown (no sidecar beside the completions)"
-    settings = f"temperature {sampling.temperature:g}, top_p {sampling.top_p:g}, seed {sampling.seed}"
+    known = {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": sampling.seed}
+    settings = ", ".join(f"{name} {spelt(value)}" for name, value in known.items())
+    settings += "" if manifest.view is None else f"; scored: {visible(manifest.view)}"
     return f"{visible(str(policy.name))} {str(policy.sha256)[:8]}, {sampling.samples_per_prompt} per prompt, {settings}"
+
+
+def spelt(value: float | None) -> str:
+    """A setting as it is typed; `unknown` where nobody knows it."""
+    return "unknown" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length")  # finish reasons of truncated answers
