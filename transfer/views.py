@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from course.core.datasets import Completion
+from course.score import trim
 
 THINK_ENDS, THINK_BEGINS = "</think>", "<think>"
 GSM8K_ANSWER = re.compile(r"(?:A:|####) *(.*)")
@@ -26,8 +27,8 @@ def whole(said: object) -> str:
 
 
 def last_line(said: object) -> str:
-    """The last line that is not blank."""
-    lines = [line for line in whole(said).splitlines() if line.strip()]
+    """The last line that is not blank, where lines end in a newline alone: no other character can hide an end."""
+    lines = [line for line in whole(said).split("\n") if trim(line)]
     return lines[-1] if lines else ""
 
 
@@ -64,7 +65,7 @@ NAMES = {name.split()[0]: name for name in VIEWS}  # as typed -> as recorded: th
 
 def kind_of(said: object) -> str:
     """What something is, in words."""
-    return "nothing" if said is None else {list: "a list", dict: "an object"}.get(type(said), type(said).__name__)
+    return "nothing" if said is None else {"list": "a list", "dict": "an object"}.get(name := type(said).__name__, name)
 
 
 def seen(view: str, example_id: str, sample: int, said: object, **more: Any) -> Completion:
