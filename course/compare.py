@@ -1,6 +1,7 @@
 """The locked room: compare two runs, or refuse to.
 
     python -m course.compare runs/run_001 runs/run_002
+    python -m course.compare runs/run_001 runs/run_002 runs/run_003 …      a table of all, and every pair of them
 
 Two numbers can be compared only if everything but one declared thing was the same when they were measured.
 The first run is the one before, the second the one after; the second declares what was changed
@@ -10,6 +11,7 @@ else differs the comparison is refused, and each thing that differs is named wit
 answered by exact paired statistics: example by example, because both runs met the same examples.
 """
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,42 +19,60 @@ from pathlib import Path
 from rich.table import Table
 
 from course.core import stats
-from course.core.command_line import DONE, FOUND, option, parse, run_command
-from course.core.comparison import Comparison, NotComparable, Reason, compare_runs
+from course.core.command_line import DONE, FOUND, FoundError, option, parse, run_command
+from course.core.comparison import Comparison, NotComparable, Reason, checked_run, compare_runs
 from course.core.declarations import declare_afterwards
-from course.core.display import console, p_value, percent, table, typed, visible
-from course.core.files import InputError
+from course.core.display import console, filled, p_value, percent, table, typed, visible
+from course.core.files import InputError, to_pretty_json, write_whole
+from course.core.leaderboard import (
+    MEANING,
+    Leaderboard,
+    as_csv,
+    as_json,
+    leaderboard,
+    pairs_shown,
+    refusals_shown,
+    runs_shown,
+    verdict_of,
+)
 from course.core.manifest import load_manifest
-from course.core.verification import verify
+from course.core.runs import outside_of_runs
 
 Runs = tuple[Path, Path]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    before: Path = option(help="the run before the change", metavar="RUN_A", positional=True)
-    after: Path = option(help="the run after it", metavar="RUN_B", positional=True)
-    change: str | None = option(None, "declare now what was changed; kept beside the runs")
-    anyway: bool = option(False, "answer, and say that it is no comparison (exit code 1)")
+    runs: tuple[Path, ...] = option(help="the one before and the one after; or several", metavar="RUN", positional=True)
+    change: str | None = option(None, "of two: declare now what was changed; kept beside the runs")
+    anyway: bool = option(False, "of two: answer, and say that it is no comparison (exit code 1)")
+    json: Path | None = option(None, "write the table here as JSON, with all pairs", metavar="FILE")
+    csv: Path | None = option(None, "write the table here as CSV, a line a run", metavar="FILE")
 
     def check(self) -> None:
+        """Refuse what does not go together. Raises InputError."""
+        if len(self.runs) < 2:
+            raise InputError("RUN", "a comparison needs two runs, or more")
+        if len(self.runs) > 2 and (self.change is not None or self.anyway):
+            raise InputError("--change and --anyway", "they are for two runs, the one before and the one after")
         if self.change is not None and not self.change.strip():
             raise InputError("--change", "what was changed?")
+        if len({run.resolve() for run in self.runs}) < len(self.runs) > 2:
+            raise InputError("RUN", "each run once")
+        for place in filter(None, (self.json, self.csv)):
+            outside_of_runs(place)
 
 
-def table_of(reasons: Sequence[Reason]) -> Table:
+def reasons_table(reasons: Sequence[Reason]) -> Table:
     """What differs, and what that makes of the change."""
-    rows = table("what differs", "what that makes of the change")
-    for reason in reasons:
-        rows.add_row(*reason)
-    return rows
+    return filled(("what differs", "what that makes of the change"), reasons)
 
 
 def print_refusal(refusal: NotComparable, runs: Runs) -> None:
     """What differs, what that makes of the change, and what to do instead."""
     out = console()
     out.print(f"REFUSED: {runs[0]} and {runs[1]} cannot be compared.")
-    out.print(table_of(refusal.reasons))
+    out.print(reasons_table(refusal.reasons))
     if refusal.undeclared:
         out.print("If it is the one thing that you changed, say so:")
         out.print(f'  python -m course.compare {typed(runs[0])} {typed(runs[1])} --change "…"')
@@ -66,7 +86,7 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
     verdict = comparison.verdict
     if comparison.reasons:
         out.print("NOT A COMPARISON. These differ, and the numbers below can be attributed to none of them:")
-        out.print(table_of(comparison.reasons))
+        out.print(reasons_table(comparison.reasons))
     for line in comparison.caveats:
         out.print(f"NOT VERIFIED, {line}")
     out.print(f"declared change: {visible(comparison.declared or 'none declared')}")
@@ -90,11 +110,47 @@ def print_comparison(comparison: Comparison, runs: Runs) -> None:
         out.print(f"Next: python -m course.inspect_run {lost}   (one whose rate went down)")
 
 
+def print_board(board: Leaderboard) -> None:
+    """A line a run, every pair that can be compared, and why the others cannot be."""
+    out = console()
+    for what, meaning in board.flaws:
+        out.print(f"LEFT OUT, {meaning}: {what}")
+    out.print(filled(*runs_shown(board.rows)))
+    out.print("", *textwrap.wrap(MEANING, 110), sep="\n")
+    if board.compared:
+        out.print(
+            f"\nPairs compared: {len(board.compared)}. p is paired and, unless `drawn`, exact; corrected for all by Holm's rule."
+        )
+        out.print(filled(*pairs_shown(board)))
+        for line in board.caveats:
+            out.print(f"NOT VERIFIED, {line}")
+    if board.refused:
+        out.print("\nNot comparable:")
+        out.print(filled(*refusals_shown(board)))
+    out.print(f"\nVerdict: {verdict_of(board)}")
+
+
+def compare_many(settings: Settings) -> int:
+    """The table of several runs, printed and written. Returns the exit code."""
+    board = leaderboard([checked_run(run) for run in settings.runs])
+    if not board.rows:
+        raise FoundError(*(f"{meaning}: {what}" for what, meaning in board.flaws))
+    print_board(board)
+    if settings.json:
+        write_whole(settings.json, to_pretty_json(as_json(board)))
+    if settings.csv:
+        write_whole(settings.csv, as_csv(board.rows).encode("utf-8", "backslashreplace"))
+    runs = " ".join(map(typed, settings.runs))
+    console().print(f"\nNext: python -m course.report {runs}   (the same as a page)")
+    return FOUND if board.flaws or board.refused else DONE
+
+
 def main() -> int:
-    settings = parse("course.compare", "Compare two runs, or refuse to.", Settings)
-    runs = settings.before, settings.after
-    checked = verify(settings.before), verify(settings.after)
-    outcome = compare_runs(runs, checked, settings.change, settings.anyway)
+    settings = parse("course.compare", "Compare two runs, or refuse to; or several, in one table.", Settings)
+    if len(settings.runs) > 2 or settings.json or settings.csv:
+        return compare_many(settings)
+    runs = before, after = settings.runs[0], settings.runs[1]
+    outcome = compare_runs(checked_run(before), checked_run(after), settings.change, settings.anyway)
     if isinstance(outcome, NotComparable):
         print_refusal(outcome, runs)
         return FOUND

@@ -3,6 +3,7 @@
     python -m course.eval --dataset data/datasets/math_dev.jsonl \\
                           --completions data/rollouts/frozen_rollouts_dev.jsonl
 
+`--completions` takes several files, or a folder of them: each becomes a run, and a table at the end shows them all.
 Nothing is optimised and nothing learns: the same files always give the same numbers. The golden gate runs
 first, and if the scorer fails it, no run is written. Every example stays in the denominator: one without a
 completion is a failure with a name of its own.
@@ -15,9 +16,11 @@ from typing import Any
 
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import MOST_SAMPLES
-from course.core.display import console, percent, progress, table
+from course.core.display import console, filled, percent, progress, table, typed
 from course.core.experiment import RunOptions, SavedRun, save_experiment
+from course.core.files import InputError
 from course.core.golden import GoldenReport, golden_gate
+from course.core.leaderboard import row_of, runs_shown
 from course.core.manifest import RESULTS, Manifest
 from course.core.measurement import Measurement
 from course.core.paths import GOLDEN
@@ -28,17 +31,30 @@ from course.core.scoring import REASONS, describe_sampling, lost_answers
 @dataclass(frozen=True, kw_only=True)
 class Settings(RunOptions):
     dataset: Path = option(help="the examples (JSONL)")
-    completions: Path = option(help="the completions (JSONL)")
+    completions: tuple[Path, ...] = option(help="the completions (JSONL): a file, several, or a folder", metavar="FILE")
     samples: int | None = option(None, "asked for of each example; absent ones fail", at_least=1, at_most=MOST_SAMPLES)
     golden_dir: Path = option(GOLDEN, argparse.SUPPRESS)
 
 
-def evaluate(settings: Settings, golden: GoldenReport) -> tuple[SavedRun, dict[str, Any]]:
-    """Score the completions and write a run. Returns it and its summary. Raises InputError."""
-    measurement = Measurement(settings.dataset, settings.completions, settings.samples)
-    size = settings.completions.stat().st_size if settings.completions.is_file() else 0  # for the progress bar alone
+def files_of(settings: Settings) -> list[Path]:
+    """The files of completions that were named, and those in the folders that were. Raises InputError."""
+    files: list[Path] = []
+    for path in settings.completions:
+        if not path.is_dir():
+            files.append(path)
+        elif inside := [file for file in sorted(path.glob("*.jsonl")) if file.resolve() != settings.dataset.resolve()]:
+            files += inside
+        else:
+            raise InputError(path, "a folder without files of completions (*.jsonl)")
+    return files
+
+
+def evaluate(settings: Settings, completions: Path, golden: GoldenReport) -> tuple[SavedRun, dict[str, Any]]:
+    """Score a file of completions and write a run. Returns it and its summary. Raises InputError."""
+    measurement = Measurement(settings.dataset, completions, settings.samples)
+    size = completions.stat().st_size if completions.is_file() else 0  # for the progress bar alone
     with RunWriter(settings.runs_dir) as run:
-        with run.open(RESULTS) as results, progress("scoring", size) as show:
+        with run.open(RESULTS) as results, progress(f"scoring {completions.name}", size) as show:
             for number, result in enumerate(measurement):
                 results.write(result_line(result))
                 if number % 4096 == 0:
@@ -89,9 +105,19 @@ def print_report(summary: dict[str, Any], manifest: Manifest) -> None:
 
 def main() -> int:
     settings = parse("course.eval", "Loop A: score completions, write a run.", Settings)
-    saved, summary = evaluate(settings, golden_gate(settings.golden_dir))
-    print_report(summary, saved.manifest)
-    saved.close("python -m course.inspect_run --run {run} --only-fails --top-k 5")
+    golden, files = golden_gate(settings.golden_dir), files_of(settings)
+    if len(files) == 1:
+        saved, summary = evaluate(settings, files[0], golden)
+        print_report(summary, saved.manifest)
+        saved.close("python -m course.inspect_run --run {run} --only-fails --top-k 5")
+        return DONE
+    runs = []
+    for file in files:
+        saved, summary = evaluate(settings, file, golden)
+        console().print(f"{file.name}: {summary['passes']}/{summary['scored']} passed; run written to {saved.folder}")
+        runs.append(saved.folder)
+    console().print("", filled(*runs_shown([row_of(run, run.name) for run in runs])), sep="\n")
+    console().print(f"\nNext: python -m course.compare {' '.join(map(typed, runs))}")
     return DONE
 
 

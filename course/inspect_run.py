@@ -9,6 +9,7 @@ at an end or doubled, `→` a tab, `↵` a newline, `<U+200B>` a character with 
 """
 
 import heapq
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,16 @@ class Settings:
     only_fails: bool = option(False, "leave out what passed")
     code: str | None = option(None, "only failures of this code")
     id: str | None = option(None, "only this example")
+    grep: str | None = option(None, "only rows whose prompt or completion this regular expression is found in")
     top_k: int | None = option(None, "the first K rows", at_least=1, metavar="K")
     bottom_k: int | None = option(None, "the last K rows", at_least=1, metavar="K")
     runs_dir: Path = option(RUNS, "where runs are kept")
+
+    def check(self) -> None:
+        try:
+            re.compile(self.grep or "")
+        except re.error as error:
+            raise InputError("--grep", f"no regular expression: {error}") from None
 
 
 class Rate(msgspec.Struct):
@@ -83,6 +91,8 @@ def matching(run: Path, settings: Settings) -> Iterator[Numbered]:
     for number, result in enumerate(load_results(run)):
         if settings.only_fails and result.passed:
             continue
+        if settings.grep and not re.search(settings.grep, f"{result.prompt}\0{result.completion or ''}"):
+            continue
         if settings.code in (None, result.code) and settings.id in (None, result.id):
             yield number, result
 
@@ -123,7 +133,8 @@ def print_runs(runs_dir: Path) -> None:
     if not runs:
         out.print(f"no runs in {runs_dir} yet. Make one: make eval")
         return
-    rows = table("run", "loop", "data set or demo", "prompts", "scorer", "sampling", "change", ">pass rate")
+    columns = ("run", "loop", "data set or demo", "completions", "prompts", "scorer", "sampling", "change", "note")
+    rows = table(*columns, ">pass rate")
     refused = []
     for run in runs:
         try:
@@ -158,10 +169,12 @@ def cells_of(manifest: Manifest, rate: Rate) -> list[str]:
     return [
         manifest.loop,
         f"{dataset.name} {dataset.sha256[:8]}" if dataset else str(manifest.experiment),
+        visible(str(manifest.completions.name)) if manifest.completions else "",
         manifest.prompts_version,
         f"v{scorer.spec_version} {scorer.sha256[:8]}{seal}",
         how,
         visible(f"{change.declared} (since {change.parent})" if change else "none"),
+        visible(manifest.note or ""),
         passed,
     ]
 

@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from course.core.command_line import option, parse, run_command
-from course.core.comparison import NotComparable, compare_runs
+from course.core.comparison import NotComparable, checked_run, compare_runs
 from course.core.display import console, notice, percent, table, typed
 from course.core.experiment import PictureOptions
 from course.core.figures import COLOURS, LINES, new_figure, png
 from course.core.files import InputError, write_whole
 from course.core.power import LARGEST, OFTEN, independent, powers, share_changed, smallest, visible_difference
-from course.core.verification import verify
 
 WANTED = (OFTEN, 0.9)
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
@@ -84,7 +83,7 @@ def pilot(runs: tuple[Path, ...]) -> tuple[tuple[float, float], float, float]:
     for more than a missing declaration are refused.
     """
     before, after = runs
-    outcome = compare_runs((before, after), (verify(before), verify(after)), change="a pilot")
+    outcome = compare_runs(checked_run(before), checked_run(after), change="a pilot")
     if isinstance(outcome, NotComparable):
         raise InputError(f"{before} and {after}", f"no pilot of a comparison: {outcome.reasons[0][0]}")
     old, new = (np.array([passes / n for n, passes in counts]) for counts in outcome.verdict.counts)

@@ -1,7 +1,8 @@
-"""One run, or two side by side, as one page of HTML to read, search and print.
+"""One run, two side by side, or a table of several, as one page of HTML to read, search and print.
 
     python -m course.report runs/run_001
     python -m course.report runs/run_001 runs/run_002
+    python -m course.report runs/run_001 runs/run_002 runs/run_003 …
 
 The page stands alone: it loads nothing, and can be sent to someone. It says first whether the run verifies,
 then the verdict, then shows the results with a search box and a filter for each code of failure. Of more results
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from course.core.command_line import DONE, FOUND, option, parse, run_command
-from course.core.comparison import Comparison, NotComparable, compare_runs
+from course.core.comparison import Comparison, NotComparable, checked_run, compare_runs
 from course.core.display import console, p_value, percent
 from course.core.experiment import looks_line
-from course.core.files import InputError, write_whole
+from course.core.files import write_whole
+from course.core.leaderboard import MEANING, leaderboard, pairs_shown, refusals_shown, runs_shown, verdict_of
 from course.core.report.page import Table, flat, pictures_of, render, short_cell, tables_of
 from course.core.report.rows import MEANINGS, PASSED, Pair, Place, choose, first_of, pairs_at, rows_of
 from course.core.report.run_view import RunView, facts_of, side_by_side, view_run
@@ -32,18 +34,16 @@ WITHOUT_SCRIPT = 20  # failures that are shown where no script runs
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    runs: tuple[Path, ...] = option(help="one run, or the one before and the one after", metavar="RUN", positional=True)
+    runs: tuple[Path, ...] = option(
+        help="one run, the one before and the one after, or several", metavar="RUN", positional=True
+    )
     out: Path | None = option(None, "the page (default: report_RUN.html beside the run)", metavar="FILE")
-
-    def check(self) -> None:
-        if len(self.runs) > 2:
-            raise InputError("RUN", f"one run, or two to compare, not {len(self.runs)}")
 
 
 def page(runs: Sequence[RunView]) -> tuple[str, bool]:
     """The page of one run or two, and whether all is well: every run verifies, and two runs can be compared."""
     first, last = runs[0], runs[-1]
-    outcome = compare_runs((first.path, last.path), (first.checked, last.checked)) if len(runs) == 2 else None
+    outcome = compare_runs(first.for_comparison, last.for_comparison) if len(runs) == 2 else None
     comparison = outcome if isinstance(outcome, Comparison) else None
     refusal = outcome if isinstance(outcome, NotComparable) else None
     damaged = any(run.wrong for run in runs)
@@ -59,6 +59,7 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
     verdict, hints = what_is_said(first, outcome)
     failures = [pair[-1] for pair in pairs.values() if pair[-1] and pair[-1].code]
     html = render(
+        "report.html",
         title=" and ".join(run.name for run in runs),
         verdict=f"Not to be trusted: {verdict}" if damaged and not outcome else verdict,
         hints=hints,
@@ -80,6 +81,25 @@ def page(runs: Sequence[RunView]) -> tuple[str, bool]:
         p_value=p_value,
     )
     return html, not (damaged or refusal)
+
+
+def page_of_several(paths: Sequence[Path]) -> tuple[str, bool]:
+    """The table of several runs as a page, and whether all is well. Raises InputError."""
+    board = leaderboard([checked_run(path) for path in paths])
+    shown = {"The runs": runs_shown(board.rows), "Every pair that can be compared": pairs_shown(board)}
+    shown["Not comparable"] = refusals_shown(board)
+    html = render(
+        "several.html",
+        title=f"{len(paths)} runs",
+        board=board,
+        verdict=verdict_of(board),
+        meaning=MEANING,
+        caveats=board.caveats,
+        tables=[Table(caption, columns, rows) for caption, (columns, rows) in shown.items()],
+        runs=paths,
+        short=short_cell,
+    )
+    return html, not (board.flaws or board.refused)
 
 
 def pairs_of(runs: Sequence[RunView], comparison: Comparison | None) -> tuple[dict[Place, Pair], int]:
@@ -177,14 +197,18 @@ def place_for(out: Path | None, runs: Sequence[Path]) -> Path:
 
 
 def main() -> int:
-    settings = parse("course.report", "One run, or two to compare, as one page of HTML.", Settings)
+    settings = parse("course.report", "One run, two to compare, or several, as one page of HTML.", Settings)
     place = place_for(settings.out, settings.runs)
-    html, well = page([view_run(run) for run in settings.runs])
+    several = len(settings.runs) > 2
+    html, well = page_of_several(settings.runs) if several else page([view_run(run) for run in settings.runs])
     write_whole(place, html.encode("utf-8", "backslashreplace"))  # a file's name may hold what UTF-8 cannot
     out = console()
     if not well:
-        refused = len(settings.runs) == 2
-        out.print("REFUSED: the runs cannot be compared." if refused else "TAMPERED OR DAMAGED: do not trust this run.")
+        refused, damaged = (
+            "REFUSED: not all of the runs can be compared.",
+            "TAMPERED OR DAMAGED: do not trust this run.",
+        )
+        out.print(refused if len(settings.runs) > 1 else damaged)
         out.print("The page says why.")
     out.print(f"Page written to {place}; open it in a browser")
     return DONE if well else FOUND

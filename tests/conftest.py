@@ -1,5 +1,6 @@
 """What several tests need: a command run in this process, and small files to run it on."""
 
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import msgspec
 import pytest
 
 from course.core.command_line import run_command
+from course.core.datasets import load_dataset
 from course.core.manifest import Manifest, manifest_file, sealed_bytes
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -27,6 +29,9 @@ DEV = ROOT / "data" / "datasets" / "math_dev.jsonl"
 ROLLOUTS = ROOT / "data" / "rollouts" / "frozen_rollouts_dev.jsonl"
 HOLDOUT = ROOT / "data" / "datasets" / "math_holdout.jsonl"
 PACK = ROOT / "data" / "rollouts" / "selection_pack_dev.jsonl"
+
+
+N = 40  # examples in the room
 
 
 MAKE_EVAL = (
@@ -153,6 +158,59 @@ def evaluate(command: Command, dataset: Path, completions: Path, tmp_path: Path)
         done = command("course.eval", "--dataset", data, "--completions", said, "--runs-dir", runs, *words)
         assert done.code == 0, done.err
         return sorted(runs.glob("run_*"))[-1]
+
+    return run
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    rows = [{"id": f"x{n}", "prompt": f"Compute {n}+1.", "expected_answer": n + 1} for n in range(N)]
+    return write_rows(tmp_path / "room_dev.jsonl", rows)
+
+
+@pytest.fixture
+def measured(evaluate: Callable[..., Path], room: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Make a run in the room: which examples pass, how it was sampled, and what was declared."""
+
+    def run(
+        passing: set[int],
+        *words: object,
+        name: str,
+        policy: str | None = "a",
+        learned_from: str | None = None,
+        view: str | None = None,
+        samples: int = 1,
+        **how: Any,
+    ) -> Path:
+        rows = [
+            {"id": f"x{n}", "completion": f"Final: {n + 1 if n in passing else -1}", "sample": s}
+            for n in range(N)
+            for s in range(samples)
+        ]
+        data, tokenizer = how.pop("data", room), how.pop("tokenizer", "t")
+        said = write_rows(tmp_path / f"{name}.jsonl", rows)
+        if policy is not None:
+            sampling = {
+                "temperature": 1.0,
+                "top_p": 1.0,
+                "max_new_tokens": 16,
+                "samples_per_prompt": samples,
+                "seed": 0,
+            }
+            sidecar = {
+                "policy": policy,
+                "policy_sha256": hashlib.sha256(policy.encode()).hexdigest(),
+                "learned_from": learned_from and hashlib.sha256(learned_from.encode()).hexdigest(),
+                "tokenizer_sha256": tokenizer,
+                "sampling": {**sampling, **how},
+                "prompts_sha256": load_dataset(data).prompts_sha256,
+                "completions_sha256": hashlib.sha256(said.read_bytes()).hexdigest(),
+                "command": "a test",
+                "created": "now",
+                "view": view,
+            }
+            said.with_name(f"{name}.meta.json").write_text(json.dumps(sidecar))
+        return evaluate(*words, data=data, said=said)
 
     return run
 

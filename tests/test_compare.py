@@ -1,6 +1,5 @@
 """The locked room: it refuses and names, or answers exactly."""
 
-import hashlib
 import json
 import random
 from collections.abc import Callable
@@ -10,65 +9,12 @@ from typing import Any
 import pytest
 import scipy.stats
 
-from course.core.comparison import NotComparable, compare_runs
+from course.core.comparison import Checked, NotComparable, compare_runs
 from course.core.stats import paired
 from course.core.verification import Verification
-from course.datasets import load_dataset
 from tests.conftest import Command, write_rows
 
 Evaluate = Callable[..., Path]
-N = 40
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Path:
-    rows = [{"id": f"x{n}", "prompt": f"Compute {n}+1.", "expected_answer": n + 1} for n in range(N)]
-    return write_rows(tmp_path / "room_dev.jsonl", rows)
-
-
-@pytest.fixture
-def measured(evaluate: Evaluate, room: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Make a run in the room: which examples pass, how it was sampled, and what was declared."""
-
-    def run(
-        passing: set[int],
-        *words: object,
-        name: str,
-        policy: str | None = "a",
-        learned_from: str | None = None,
-        samples: int = 1,
-        **how: Any,
-    ) -> Path:
-        rows = [
-            {"id": f"x{n}", "completion": f"Final: {n + 1 if n in passing else -1}", "sample": s}
-            for n in range(N)
-            for s in range(samples)
-        ]
-        data, tokenizer = how.pop("data", room), how.pop("tokenizer", "t")
-        said = write_rows(tmp_path / f"{name}.jsonl", rows)
-        if policy is not None:
-            sampling = {
-                "temperature": 1.0,
-                "top_p": 1.0,
-                "max_new_tokens": 16,
-                "samples_per_prompt": samples,
-                "seed": 0,
-            }
-            sidecar = {
-                "policy": policy,
-                "policy_sha256": hashlib.sha256(policy.encode()).hexdigest(),
-                "learned_from": learned_from and hashlib.sha256(learned_from.encode()).hexdigest(),
-                "tokenizer_sha256": tokenizer,
-                "sampling": {**sampling, **how},
-                "prompts_sha256": load_dataset(data).prompts_sha256,
-                "completions_sha256": hashlib.sha256(said.read_bytes()).hexdigest(),
-                "command": "a test",
-                "created": "now",
-            }
-            said.with_name(f"{name}.meta.json").write_text(json.dumps(sidecar))
-        return evaluate(*words, data=data, said=said)
-
-    return run
 
 
 def declared(parent: Path) -> tuple[str, ...]:
@@ -191,7 +137,7 @@ def test_runs_over_other_examples_are_refused(measured: Callable[..., Path]) -> 
     before, after = measured(set(range(10)), name="before"), measured(set(range(9)), name="again", seed=1)
     results = (after / "results.jsonl").read_bytes().splitlines(keepends=True)
     (after / "results.jsonl").write_bytes(b"".join(results[:-2]))
-    outcome = compare_runs((before, after), (Verification(), Verification()))
+    outcome = compare_runs(Checked(before, Verification()), Checked(after, Verification()))
     assert isinstance(outcome, NotComparable)
     assert "2 are in one run only, 'x38' first" in outcome.reasons[0][0]
 

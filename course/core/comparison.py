@@ -1,12 +1,13 @@
 """The locked room's reasoning: may two runs be compared, and what does the comparison say?
 
-    outcome = compare_runs((run_a, run_b), (verify(run_a), verify(run_b)))      a NotComparable or a Comparison
+    outcome = compare_runs(checked_run(run_a), checked_run(run_b))      a NotComparable or a Comparison
 
 `compare` prints the outcome and `report` draws it. Two runs share a room if everything but one declared thing was the
 same when they were measured. Whatever else differs is named, with what it makes of the change.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from course.core import stats
@@ -17,7 +18,7 @@ from course.core.manifest import RESULTS, WHOLE, Manifest, PolicyRecord, Selecti
 from course.core.power import LARGEST, OFTEN, share_changed, visible_difference
 from course.core.runs import load_results
 from course.core.scoring import counts_by_example
-from course.core.verification import Verification
+from course.core.verification import Verification, verify
 
 ENVIRONMENT, INSTRUMENT = "a new environment", "a new instrument"
 UNDECLARED = "an undeclared change"
@@ -30,6 +31,8 @@ LEARNED = "Loop C, learning: a policy that was learned from the first one, asked
 UNKNOWN = "unknown: no sidecar says how the completions were made, so the declaration is all there is"
 ANOTHER_POLICY = "another policy: what changed between the two is not known here"
 SELECTING = (("the rule pick_best", "rule"), ("samples to choose from", "n"), ("the selecting rubric", "select_with"))
+
+ASKED = ("temperature", "top_p", "max_new_tokens")
 
 Condition = tuple[str, object, str]  # name, value, what a difference makes of the change
 Reason = tuple[str, str]  # what differs, what that makes of the change
@@ -96,46 +99,69 @@ class Comparison:
         return f"the second run is {word} by {points}, more than luck explains ({p}). {turned}."
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A run and what verifying it found. What a comparison reads of it is read once, and only if it verifies."""
+
+    path: Path
+    found: Verification
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return load_manifest(self.path)
+
+    @cached_property
+    def counts(self) -> dict[str, stats.Counts]:
+        return counts_by_example((result.id, result.passed) for result in load_results(self.path))
+
+    @property
+    def flaw(self) -> Reason | None:
+        """Why it can be compared with nothing; or None. Raises InputError."""
+        if self.found.wrong:
+            return f"{self.path}: {self.found.wrong[0]}", "a run that does not verify"
+        if not self.manifest.has_results:
+            return f"{self.path}: it holds no {RESULTS}", "a run that measured no completions"
+        return None
+
+
+def checked_run(run: Path) -> Checked:
+    """Verify a run for a comparison. Raises InputError if the folder is no run."""
+    return Checked(run, verify(run))
+
+
 def compare_runs(
-    runs: tuple[Path, Path],
-    checked: tuple[Verification, Verification],
-    change: str | None = None,
-    anyway: bool = False,
+    before: Checked, after: Checked, change: str | None = None, anyway: bool = False
 ) -> NotComparable | Comparison:
     """Compare two runs, the one before and the one after, or say why they cannot be compared.
 
     A run that does not verify is not read. `change` declares now what was changed. `anyway` answers in a room that is
     not locked too, if both runs have met the same examples. Raises InputError if a folder is no run.
     """
-    reasons = []
-    for run, found in zip(runs, checked, strict=True):
-        if found.wrong:
-            reasons.append((f"{run}: {found.wrong[0]}", "a run that does not verify"))
-        elif not load_manifest(run).has_results:
-            reasons.append((f"{run}: it holds no {RESULTS}", "a run that measured no completions"))
-    if reasons:
-        return NotComparable(reasons)
-    before, after = (load_manifest(run) for run in runs)
-    counts = [counts_by_example((result.id, result.passed) for result in load_results(run)) for run in runs]
-    declared = f"{change} (declared afterwards, now)" if change else declaration(runs, before, after)
-    reasons = reasons_against(before, after, declared is not None)
-    unpaired = sorted(counts[0].keys() ^ counts[1].keys())
+    if flaws := [run.flaw for run in (before, after) if run.flaw]:
+        return NotComparable(flaws)
+    old, new = before.manifest, after.manifest
+    declared = f"{change} (declared afterwards, now)" if change else declaration(before, after)
+    reasons = reasons_against(old, new, declared is not None)
+    unpaired = sorted(before.counts.keys() ^ after.counts.keys())
     if unpaired:
         reasons.append((f"examples: {len(unpaired)} are in one run only, {unpaired[0]!r} first", ENVIRONMENT))
     if unpaired or (reasons and not anyway):
         return NotComparable(reasons)
-    knob = "none can be named" if reasons else knob_of(before, after)
-    if knob == MEASURED_TWICE and counts[0] != counts[1]:
+    knob = "none can be named" if reasons else knob_of(old, new)
+    if knob == MEASURED_TWICE and before.counts != after.counts:
         return NotComparable([("the rewards: the same completions by the same scorer", "impossible: one is forged")])
-    caveats = [f"{run.name}: {why}" for run, found in zip(runs, checked, strict=True) for why in found.unchecked]
-    return Comparison(stats.paired(*counts), knob, declared, caveats, reasons)
+    caveats = [f"{run.path.name}: {why}" for run in (before, after) for why in run.found.unchecked]
+    if old.sampling and (unknown := [name for name in ASKED if getattr(old.sampling, name) is None]):
+        caveats.append(f"{', '.join(unknown)}: unknown in both runs, and taken for the same")
+    return Comparison(stats.paired(before.counts, after.counts), knob, declared, caveats, reasons)
 
 
-def declaration(runs: tuple[Path, Path], before: Manifest, after: Manifest) -> str | None:
+def declaration(before: Checked, after: Checked) -> str | None:
     """What was declared of the change from one run to the other, when the second was made or afterwards."""
-    if after.change is not None and declares(after, before):
-        return after.change.declared
-    return declared_afterwards(runs[1].resolve().parent, before, after)
+    old, new = before.manifest, after.manifest
+    if new.change is not None and declares(new, old):
+        return new.change.declared
+    return declared_afterwards(after.path.resolve().parent, old, new)
 
 
 def room_of(run: Manifest) -> list[Condition]:
@@ -161,10 +187,7 @@ def knobs_of(run: Manifest, how_selected: bool) -> list[Condition]:
     To select at all, or not to, is one knob; how to select are three.
     """
     policy, sampling, selection = run.policy or PolicyRecord(), run.sampling, run.selection
-    asked = [
-        (name, getattr(sampling, name, None), ASKED_OTHERWISE)
-        for name in ("temperature", "top_p", "max_new_tokens", "request")
-    ]
+    asked = [(name, getattr(sampling, name, None), ASKED_OTHERWISE) for name in (*ASKED, "request")]
     samples = getattr(sampling, "samples_per_prompt", run.settings.get("samples"))
     selected = [(name, getattr(selection, field, None), SELECTION) for name, field in SELECTING]
     return [

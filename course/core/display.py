@@ -92,6 +92,14 @@ def table(*columns: str, title: str | None = None) -> Table:
     return made
 
 
+def filled(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """A table of text that is there already."""
+    made = table(*columns)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
 @contextmanager
 def progress(description: str, total: float) -> Iterator[Callable[[float], Any]]:
     """A progress bar on the error stream, seen on a terminal only. Yields `set(completed)`."""

@@ -136,10 +136,12 @@ def earlier_looks(prompts_sha256: str, runs_dir: Path) -> int:
 
 
 def list_runs(runs_dir: Path) -> list[Path]:
-    """The runs of a folder, in order of their numbers."""
+    """The runs of a folder: those with a number in its order, then those under other names, copied from elsewhere."""
     if not runs_dir.is_dir():
         return []
-    return [path for _, path in sorted(numbered(runs_dir)) if is_run(path)]
+    numbers = {path: number for number, path in numbered(runs_dir)}
+    runs = (path for path in runs_dir.iterdir() if is_run(path) and not path.name.startswith("."))
+    return sorted(runs, key=lambda path: (path not in numbers, numbers.get(path, 0), path.name))
 
 
 def numbered(runs_dir: Path) -> list[tuple[int, Path]]:

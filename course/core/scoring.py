@@ -1,5 +1,6 @@
 """One completion scored, and scores summed up: what all three loops ask of the scorer."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from course.core.paths import NOTES
 from course.core.runs import Result
 from course.core.stats import FAILED, MISSING, Counts, Tally
 from course.rubrics import RUBRICS
-from course.score import score
+from course.score import MAX_CHARACTERS, score
 
 Scorer = Callable[[Mapping[str, Any], object], dict[str, Any]]
 
@@ -78,7 +79,24 @@ def spelt(value: float | None) -> str:
     return "unknown" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+NUMBER = re.compile(r"(?<![0-9])[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?")
+
+
+def right_in_another_form(result: Result) -> bool:
+    """Is it no pass, but the last number in it is the expected one: `3,000`, `+3000`, `3000.0`? Never a reward."""
+    numbers = NUMBER.findall(result.completion[-MAX_CHARACTERS:]) if result.completion and not result.passed else []
+    whole, _, fraction = numbers[-1].replace(",", "").partition(".") if numbers else ("", "", "")
+    digits = whole.lstrip("+-").lstrip("0") or "0"
+    sign = "-" if whole.startswith("-") and digits != "0" else ""
+    return bool(whole) and not fraction.strip("0") and sign + digits == str(result.expected_answer)
+
+
 CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length")  # finish reasons of truncated answers
+
+
+def was_cut_off(finish_reason: str | None) -> bool:
+    """Did an answer end because it had no more room?"""
+    return (finish_reason or "").lower() in CUT_OFF
 
 
 def lost_answers(summary: Mapping[str, Any]) -> list[str]:
@@ -96,7 +114,7 @@ def lost_answers(summary: Mapping[str, Any]) -> list[str]:
             f"{most} each would be {expected}. If some were lost, --samples {most} counts them as failed."
         )
     for reason, many in reasons.items():
-        if reason.lower() in CUT_OFF:
+        if was_cut_off(reason):
             lines.append(f"{many} of {summary['scored']} answers were cut off (finish_reason {visible(reason)}).")
     return lines
 

@@ -194,6 +194,19 @@ def paired(before: Mapping[str, Counts], after: Mapping[str, Counts]) -> Paired:
     )
 
 
+def holm(ps: Sequence[float]) -> list[float]:
+    """The p-values of several tests, each corrected for all of them (Holm 1979), in the order given.
+
+    To call a difference real where its corrected p is below 0.05 errs in at most 5 of 100 such families of tests, even
+    once. Nothing is assumed of how the tests depend on one another.
+    """
+    corrected, highest = [0.0] * len(ps), 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        highest = max(highest, min(1.0, (len(ps) - rank) * ps[place]))
+        corrected[place] = highest
+    return corrected
+
+
 def noise_rule(n: int, difference: float) -> str:
     """What the course's rule of thumb says of a difference of rates on n examples."""
     if n >= NOISE_RULE_SMALL:
@@ -227,17 +240,20 @@ class Tally:
         if finish_reason is not None:
             self.finish_reasons[finish_reason] += 1
 
-    def summary(self) -> dict[str, Any]:
-        """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name.
+    def answered(self) -> list[Counts]:
+        """(samples, passes) of every example for pass@k and pass^k.
 
-        An example that nobody answered fails once; for pass@k it fails as often as the others were asked at least.
+        An example that nobody answered fails once; here it fails as often as the others were asked at least.
         """
-        counts = list(self.counts.values())
-        samples, passes = sum(n for n, _ in counts), sum(c for _, c in counts)
         silent = {key for key, many in self.missing.items() if many == self.counts[key][0]}
         fewest = min((n for key, (n, _) in self.counts.items() if key not in silent), default=1)
-        answered = [(fewest, 0) if key in silent else count for key, count in self.counts.items()]
-        ks = [2**i for i in range(fewest.bit_length())]  # 1, 2, 4, … up to `fewest`
+        return [(fewest, 0) if key in silent else count for key, count in self.counts.items()]
+
+    def summary(self) -> dict[str, Any]:
+        """The statistics of `summary.json`; MEASUREMENT_RULES.md explains each name."""
+        counts, answered = list(self.counts.values()), self.answered()
+        samples, passes = sum(n for n, _ in counts), sum(c for _, c in counts)
+        ks = [2**i for i in range(min(n for n, _ in answered).bit_length())]  # 1, 2, 4, … up to the fewest samples
         return {
             "examples": len(counts),
             "completions": samples - self.failures[MISSING] - self.failures[FAILED],

@@ -103,8 +103,8 @@ def pictures_of(run: Path, files: Container[str]) -> list[tuple[Path, str]]:
     return pictures
 
 
-def render(**content: Any) -> str:
-    """The page. Raises jinja2.UndefinedError if the template asks for what is not there."""
+def render(template: str, **content: Any) -> str:
+    """A page. Raises jinja2.UndefinedError if the template asks for what is not there."""
     script, style = ((TEMPLATES / f"report.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -119,8 +119,9 @@ def render(**content: Any) -> str:
         f"default-src 'none'; script-src '{source_hash(script)}'; style-src '{source_hash(style)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
-    page = environment.get_template("report.html")
-    return page.render(**content, policy=policy, script=Markup(script), style=Markup(style))
+    return environment.get_template(template).render(
+        **content, policy=policy, script=Markup(script), style=Markup(style)
+    )
 
 
 def source_hash(text: str) -> str:

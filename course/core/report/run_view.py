@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from course.core.comparison import Checked
 from course.core.files import InputError, read_json
 from course.core.manifest import RESULTS, SUMMARY, Manifest, is_run, load_manifest
 from course.core.report.page import spell
@@ -42,6 +43,10 @@ class RunView:
     @property
     def wrong(self) -> list[str]:
         return self.checked.wrong
+
+    @property
+    def for_comparison(self) -> Checked:
+        return Checked(self.path, self.checked)
 
     @property
     def name(self) -> str:
