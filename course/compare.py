@@ -57,8 +57,6 @@ class Settings:
             raise InputError("--change and --anyway", "they are for two runs, the one before and the one after")
         if self.change is not None and not self.change.strip():
             raise InputError("--change", "what was changed?")
-        if len({run.resolve() for run in self.runs}) < len(self.runs) > 2:
-            raise InputError("RUN", "each run once")
         for place in filter(None, (self.json, self.csv)):
             outside_of_runs(place)
 
@@ -118,9 +116,8 @@ def print_board(board: Leaderboard) -> None:
     out.print(filled(*runs_shown(board.rows)))
     out.print("", *textwrap.wrap(MEANING, 110), sep="\n")
     if board.compared:
-        out.print(
-            f"\nPairs compared: {len(board.compared)}. p is paired and, unless `drawn`, exact; corrected for all by Holm's rule."
-        )
+        how = "p is paired and, unless drawn, exact; corrected for all of them by Holm's rule"
+        out.print(f"\nPairs compared: {len(board.compared)}; {how}.")
         out.print(filled(*pairs_shown(board)))
         for line in board.caveats:
             out.print(f"NOT VERIFIED, {line}")

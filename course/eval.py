@@ -16,15 +16,14 @@ from typing import Any
 
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import MOST_SAMPLES
-from course.core.display import console, filled, percent, progress, table, typed
-from course.core.experiment import RunOptions, SavedRun, save_experiment
+from course.core.display import console, filled, percent, table, typed
+from course.core.experiment import RunOptions, SavedRun
 from course.core.files import InputError
 from course.core.golden import GoldenReport, golden_gate
 from course.core.leaderboard import row_of, runs_shown
-from course.core.manifest import RESULTS, Manifest
-from course.core.measurement import Measurement
+from course.core.manifest import Manifest
+from course.core.measurement import Measurement, write_run
 from course.core.paths import GOLDEN
-from course.core.runs import RunWriter, result_line
 from course.core.scoring import REASONS, describe_sampling, lost_answers
 
 
@@ -51,27 +50,7 @@ def files_of(settings: Settings) -> list[Path]:
 
 def evaluate(settings: Settings, completions: Path, golden: GoldenReport) -> tuple[SavedRun, dict[str, Any]]:
     """Score a file of completions and write a run. Returns it and its summary. Raises InputError."""
-    measurement = Measurement(settings.dataset, completions, settings.samples)
-    size = completions.stat().st_size if completions.is_file() else 0  # for the progress bar alone
-    with RunWriter(settings.runs_dir) as run:
-        with run.open(RESULTS) as results, progress(f"scoring {completions.name}", size) as show:
-            for number, result in enumerate(measurement):
-                results.write(result_line(result))
-                if number % 4096 == 0:
-                    show(measurement.completions.lines.bytes_read)
-        summary = {**measurement.summary(), "golden": golden.counts()}
-        saved = save_experiment(
-            settings,
-            loop="A",
-            knob="measurement",
-            summary=summary,
-            golden=golden,
-            looks_at=measurement.dataset,
-            paths=measurement.paths,
-            writer=run,
-            **measurement.record(),
-        )
-    return saved, summary
+    return write_run(Measurement(settings.dataset, completions, settings.samples), settings, golden)
 
 
 def print_report(summary: dict[str, Any], manifest: Manifest) -> None:

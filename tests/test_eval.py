@@ -189,7 +189,6 @@ def test_files_that_cannot_be_read(command: Command) -> None:
         nothing = folder / "nothing.jsonl"
         for path, reason in (
             (nothing, "No such file or directory"),
-            (folder, "Is a directory"),
             (forbidden, "Permission denied"),
         ):
             for words in (
@@ -207,6 +206,8 @@ def test_files_that_cannot_be_read(command: Command) -> None:
                 assert done.code == 2
                 assert done.err == f"error: {path}: {reason}\n"
                 assert list(runs.iterdir()) == []
+        done = command("course.eval", "--dataset", folder, "--completions", completions, "--runs-dir", runs)
+        assert done.err == f"error: {folder}: Is a directory\n"
 
 
 def test_a_runs_folder_that_is_a_file(command: Command, dataset: Path, completions: Path, tmp_path: Path) -> None:

@@ -370,7 +370,7 @@ def test_bad_input_is_one_line(evaluate: Evaluate, command: Command, tmp_path: P
     for words, reason in (
         ((tmp_path / "nowhere",), "no such run"),
         ((tmp_path / "empty",), "not a run"),
-        ((run, run, run), "one run, or two to compare, not 3"),
+        ((run, run, run), "each run once"),
         ((run, "--out", tmp_path), "cannot write: it is a folder"),
     ):
         done = command("course.report", *words)

@@ -129,13 +129,17 @@ class CompletionsFile:
         self.far: set[tuple[str, int]] = set()
 
     def __iter__(self) -> Iterator[Completion]:
-        for number, row in self.lines:
+        return self.taken(self.lines)
+
+    def taken(self, rows: Iterable[tuple[int, Completion]]) -> Iterator[Completion]:
+        """Some rows, with their line numbers, checked. Raises InputError."""
+        for number, row in rows:
             if row.id not in self.seen:
                 raise InputError(self.lines.path, f"completion for unknown id {row.id!r}", number)
-            if self.has(row.id, row.sample):
-                raise InputError(self.lines.path, f"duplicate id {row.id!r}, sample {row.sample}", number)
             if row.error is not None and row.completion is not None:
                 raise InputError(self.lines.path, "it holds a completion and an error: which of them counts?", number)
+            if self.has(row.id, row.sample):
+                raise InputError(self.lines.path, f"duplicate id {row.id!r}, sample {row.sample}", number)
             if row.sample < self.NEAR:
                 self.seen[row.id] |= 1 << row.sample
             else:

@@ -34,6 +34,7 @@ class InputError(Exception):
         reason, place = " ".join(reason.split()), "↵".join(str(where).splitlines())
         shown = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} …"
         super().__init__(f"{place}{'' if line is None else f', line {line}'}: {shown}")
+        self.reason, self.line = reason, line
 
 
 def sha256(data: bytes) -> str:
@@ -177,22 +178,28 @@ class JsonLines(Generic[T]):
         self.sha256 = ""
 
     def __iter__(self) -> Iterator[tuple[int, T]]:
-        digest = hashlib.sha256()
-        decode = msgspec.json.Decoder(self.row_type).decode
-        keys = [f'"{field.encode_name}"'.encode() for field in msgspec.structs.fields(self.row_type)]  # type: ignore[arg-type]
-        rows = 0
+        digest, rows = hashlib.sha256(), 0
 
         def saw(chunk: bytes) -> None:
             digest.update(chunk)
             self.bytes_read += len(chunk)
 
-        for number, line in lines_of(self.path, saw):
+        for rows, numbered in enumerate(self.rows_in(lines_of(self.path, saw)), start=1):  # noqa: B007
+            yield numbered
+        if rows == 0:
+            raise InputError(self.path, "the file holds no rows")
+        self.sha256 = digest.hexdigest()
+
+    def rows_in(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, T]]:
+        """The rows of some of the file's lines. Raises InputError."""
+        decode = msgspec.json.Decoder(self.row_type).decode
+        keys = [f'"{field.encode_name}"'.encode() for field in msgspec.structs.fields(self.row_type)]  # type: ignore[arg-type]
+        for number, line in lines:
             # The fast decoder keeps the last of two equal keys, so it gets only lines that can hold none:
             # each key's name at most once, nothing nested, and no escape that could spell a key.
             if line.count(b"{") == 1 and b"\\u00" not in line and max(map(line.count, keys)) == 1:
                 try:
                     yield number, decode(line)
-                    rows += 1
                     continue
                 except (msgspec.MsgspecError, UnicodeError, RecursionError):
                     pass  # the careful way either reads the line or says what is wrong with it
@@ -203,10 +210,6 @@ class JsonLines(Generic[T]):
                 except ValueError as error:
                     raise InputError(self.path, str(error), number) from None
                 yield number, row
-                rows += 1
-        if rows == 0:
-            raise InputError(self.path, "the file holds no rows")
-        self.sha256 = digest.hexdigest()
 
 
 def write_whole(path: Path, data: bytes) -> None:

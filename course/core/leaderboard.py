@@ -20,6 +20,7 @@ import msgspec
 from course.core import stats
 from course.core.comparison import Checked, Comparison, NotComparable, compare_runs
 from course.core.display import p_value, percent, visible
+from course.core.files import InputError
 from course.core.manifest import WHOLE, Manifest, load_manifest
 from course.core.runs import load_results
 from course.core.scoring import right_in_another_form, was_cut_off
@@ -99,6 +100,8 @@ class Leaderboard:
 
 def leaderboard(runs: Sequence[Checked]) -> Leaderboard:
     """The table of some runs, and of all their pairs. Raises InputError if a run cannot be read."""
+    if len({run.path.resolve() for run in runs}) < len(runs):
+        raise InputError("RUN", "each run once")
     flaws, sound = [run.flaw for run in runs if run.flaw], [run for run in runs if not run.flaw]
     names = {run.path: run.path.resolve().name for run in sound}
     if len(set(names.values())) < len(sound):  # runs of several folders bear the same numbers
