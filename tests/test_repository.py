@@ -95,6 +95,21 @@ def test_a_task_installs_once_and_again_when_the_pins_change(clone: Path) -> Non
     ]
 
 
+def test_the_stacks_of_transfer_have_an_environment_of_their_own(clone: Path) -> None:
+    python = clone / ".venv-transfer" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$*" >> asked.txt\n', encoding="utf-8")
+    python.chmod(0o755)
+    assert type_in(clone, "make transfer PYTHON=python").returncode == 0
+    asked = (clone / "asked.txt").read_text(encoding="utf-8")
+    lists = sorted((clone / "transfer").glob("requirements-*.txt"))
+    assert len(lists) >= 6
+    assert all(f"--requirement {path}" in asked for path in lists)
+    assert "--constraint transfer/constraints.txt" in asked
+    assert asked.endswith("-m pytest transfer\n")
+    assert not (clone / ".venv").exists()
+
+
 def test_a_python_that_is_too_old_and_a_task_that_there_is_not(clone: Path) -> None:
     old = "import runpy, sys; sys.version_info = (3, 10); sys.argv = ['tasks.py', 'eval']"
     done = type_in(clone, f"python -c \"{old}; runpy.run_path('tasks.py', run_name='__main__')\"")
@@ -104,7 +119,7 @@ def test_a_python_that_is_too_old_and_a_task_that_there_is_not(clone: Path) -> N
     assert not (clone / ".venv").exists()
     done = type_in(clone, "python tasks.py evaluate")
     assert done.returncode == 1
-    assert "  eval   Loop A on the frozen rollouts\n" in done.stderr
+    assert "  eval     Loop A on the frozen rollouts\n" in done.stderr
 
 
 def test_the_readme_prints_what_the_command_prints(clone: Path) -> None:
@@ -416,7 +431,7 @@ def test_every_requirement_is_pinned_to_a_version_it_admits() -> None:
 def test_ci_runs_what_the_readme_says() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "make test" in commands_of("README.md")
-    assert script.endswith("\nmake test\nmake check\nmake prove\nmake rooms\n")
+    assert script.endswith("\nmake test\nmake check\nmake prove\nmake rooms\nmake transfer\n")
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     assert re.findall(r"^ +- run: (.*)$", workflow, re.MULTILINE) == commands_of("README.md")[:2]
