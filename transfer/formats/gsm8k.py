@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from transfer.formats.core.answers import About, Answer, Fields, Format, need, stem
+from transfer.formats.core.answers import ABSENT, About, Answer, Fields, Format, need, stem
 from transfer.formats.core.rows import Row
 
 
@@ -34,10 +34,7 @@ def answers(row: Row, number: int, fields: Fields) -> Iterator[Answer]:
         error = None if said is not None else "the log has no text of a solution"
         yield Answer(**common, said=said, error=error, model=model, verdicts=verdicts)
     if not models(row):
-        yield Answer(**common, said=ONLY_EXAMPLE)
-
-
-ONLY_EXAMPLE = ...  # a row of data: nobody has answered it
+        yield Answer(**common, said=ABSENT)
 
 
 def about(path: Path, row: Row) -> About:

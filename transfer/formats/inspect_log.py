@@ -39,7 +39,9 @@ def rows(path: Path) -> Rows:
     except Exception as error:  # whatever its reader raises for a file that is broken
         raise InputError(path, f"Inspect's reader refuses it: {type(error).__name__} {str(error)[:200]}") from None
     if not log.samples:
-        raise InputError(path, f"the log holds no samples (status {log.status}): --log-samples, and no error, are needed")
+        raise InputError(
+            path, f"the log holds no samples (status {log.status}): --log-samples, and no error, are needed"
+        )
     header = log.model_dump(mode="json", exclude={"samples", "reductions", "stats"})
     for number, sample in enumerate(log.samples, start=1):
         kept = sample.model_dump(mode="json", exclude={"events", "events_data", "store", "attachments", "timelines"})

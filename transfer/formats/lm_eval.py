@@ -16,6 +16,7 @@ from transfer.formats.core.rows import Row
 
 NAMED = re.compile(r"samples_(.+)_([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9.-]+)")
 SEEDS = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
+KEPT = ("model", "model_args", "gen_kwargs", "batch_size", "system_instruction", "chat_template_sha", *SEEDS)
 
 
 def fits(row: Mapping[str, Any]) -> bool:
@@ -57,7 +58,7 @@ def about(path: Path, row: Row) -> About:
     config, how = results.get("config") or {}, request(row).get("arg_1")
     how = how if isinstance(how, dict) else {}
     model = results.get("model_name") or config.get("model") or path.absolute().parent.name
-    seen = ("model", "model_args", "gen_kwargs", "batch_size", *SEEDS)
+    config |= {name: results.get(name) for name in ("system_instruction", "chat_template_sha")}
     return About(
         name=found[1] if found else stem(path),
         model=str(model),
@@ -66,7 +67,7 @@ def about(path: Path, row: Row) -> About:
         max_new_tokens=how.get("max_gen_toks"),
         seed=config.get("torch_seed"),
         samples=len(row["resps"][0]) if isinstance(row["resps"][0], list) else None,
-        request={"generation": how, **{name: config[name] for name in seen if config.get(name) is not None}},
+        request={"generation": how, **{name: config[name] for name in KEPT if config.get(name) is not None}},
         versions={"lm_eval": str(results["lm_eval_version"])} if results.get("lm_eval_version") else {},
         warnings=[] if results else ["no results_*.json beside it: the model and its settings are not known"],
     )

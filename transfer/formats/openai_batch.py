@@ -27,7 +27,9 @@ def answers(row: Row, number: int, fields: Fields) -> Iterator[Answer]:
     choices = body.get("choices")
     if isinstance(choices, list) and choices:
         for place, choice in enumerate(choices):
-            yield answer(key, body, choice.get("index", place), choice.get("message") or choice, choice.get("finish_reason"))
+            yield answer(
+                key, body, choice.get("index", place), choice.get("message") or choice, choice.get("finish_reason")
+            )
     elif isinstance(body.get("output"), list):
         yield answer(key, body, 0, {"content": output_text(body["output"])}, body.get("status"))
     else:

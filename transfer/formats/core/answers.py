@@ -14,7 +14,7 @@ ABSENT = msgspec.UNSET
 
 
 class Answer(msgspec.Struct, kw_only=True):
-    """What one model said to one prompt, once; `said` is text, or messages, or None where the request failed."""
+    """What one model said to one prompt, once; `said` is text or messages; None where the request failed, ABSENT in a row of data."""
 
     id: Any = None  # text or an integer; None: the tool gives none, and the prompt tells which example it is
     said: Any
@@ -89,7 +89,9 @@ def asked(prompt: object) -> Asked:
     roles = [message.get("role") for message in prompt]
     texts = [message.get("content") for message in prompt]
     if roles not in (["user"], ["system", "user"]) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("a prompt of messages must be one text of the user, with or without one of the system before it")
+        raise ValueError(
+            "a prompt of messages must be one text of the user, with or without one of the system before it"
+        )
     return Asked(texts[-1], texts[0] if len(texts) == 2 else None)
 
 

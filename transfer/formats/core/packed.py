@@ -99,7 +99,9 @@ def whole(path: Path) -> bytes:
         parts.append(block)
         size += len(block)
         if size > LARGEST_WHOLE:
-            raise InputError(path, f"more than {LARGEST_WHOLE >> 20} MB, which is more than can be read whole: split it")
+            raise InputError(
+                path, f"more than {LARGEST_WHOLE >> 20} MB, which is more than can be read whole: split it"
+            )
     return b"".join(parts)
 
 

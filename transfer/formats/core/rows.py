@@ -63,7 +63,9 @@ def csv_rows(path: Path) -> Rows:
     try:
         names = next(reader)
         if len(set(names)) < len(names) or "" in names:
-            raise InputError(path, "CSV is expected, each column with a name of its own (or JSON, one object a line)", 1)
+            raise InputError(
+                path, "CSV is expected, each column with a name of its own (or JSON, one object a line)", 1
+            )
         begin = reader.line_num + 1
         for values in reader:
             if values:
