@@ -14,13 +14,13 @@ from typing import Any
 from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import load_dataset
 from course.core.display import progress
-from course.core.files import InputError, to_json_lines, write_whole
+from course.core.files import InputError, to_json_lines
 from transfer.formats.core.agreement import Agreement, compare
 from transfer.formats.core.answers import Fields
 from transfer.formats.core.assemble import Assembly
 from transfer.formats.core.logs import FORMATS, Log, read_log
 from transfer.formats.core.report import Findings, print_report
-from transfer.formats.core.written import KNOBS, new_folder, slug, write_completions, write_dataset
+from transfer.formats.core.written import KNOBS, new_folder, put, slug, write_completions, write_dataset
 from transfer.views import NAMES
 
 
@@ -55,7 +55,8 @@ class Settings:
 
 def run(settings: Settings) -> Findings:
     """Read the logs and write the folder. Raises InputError."""
-    fields, dataset = settings.fields(), settings.dataset and load_dataset(settings.dataset)
+    fields = settings.fields()
+    dataset = None if settings.dataset is None else load_dataset(settings.dataset)
     logs = []
     with progress("reading", len(settings.logs)) as show:
         for number, path in enumerate(settings.logs, start=1):
@@ -102,7 +103,7 @@ def write(settings: Settings, logs: list[Log], made: Assembly, policies: list[st
                 show(number)
         for file, rows in (("refused.jsonl", made.refused), ("differences.jsonl", differ)):
             if rows:
-                write_whole(folder / file, to_json_lines(rows))
+                put(folder / file, to_json_lines(rows))
     return Findings(logs, made, settings.out / data.name, written, agreements, differ)
 
 

@@ -43,8 +43,13 @@ def compare(
                     {
                         "model": model,
                         **{name: result.metadata["from"][name] for name in ("file", "line")},
-                        "id": result.id, "sample": result.sample, "verdict": name, "theirs": value,
-                        "strict": result.reward, "code": result.code, "scored": result.completion,
+                        "id": result.id,
+                        "sample": result.sample,
+                        "verdict": name,
+                        "theirs": value,
+                        "strict": result.reward,
+                        "code": result.code,
+                        "scored": result.completion,
                     }
                 )
     return list(measured.values()), differ, measurement.summary()

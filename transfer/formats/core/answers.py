@@ -14,10 +14,10 @@ ABSENT = msgspec.UNSET
 
 
 class Answer(msgspec.Struct, kw_only=True):
-    """What one model said to one prompt, once; `said` is text or messages; None where the request failed, ABSENT in a row of data."""
+    """What one model said to one prompt, once."""
 
     id: Any = None  # text or an integer; None: the tool gives none, and the prompt tells which example it is
-    said: Any
+    said: Any  # text or messages; None: the request failed; ABSENT: nobody was asked
     prompt: Any = None  # text, or messages; None: not in the log
     gold: Any = ABSENT  # the expected answer as the tool wrote it
     model: str | None = None  # None: the log's

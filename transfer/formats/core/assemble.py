@@ -5,46 +5,18 @@ one model's answer that is absent, which an evaluation counts as a failure.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from course.core.datasets import Completion, Dataset, ExampleRow
 from course.core.files import InputError
-from transfer.formats.core.answers import ABSENT, About, Answer, Asked, asked
+from transfer.formats.core.answers import ABSENT, Answer, Asked, asked
 from transfer.formats.core.gold import expected
 from transfer.formats.core.logs import Log
+from transfer.formats.core.parts import Model, Refused, Taken, plain
 from transfer.views import seen
-
-
-class Refused(msgspec.Struct, omit_defaults=True):
-    """A row that was not used, and why."""
-
-    file: str
-    line: int
-    reason: str
-    id: str | None = None
-
-
-class Model(msgspec.Struct):
-    """The completions of one model, under one set of settings, by (id, sample)."""
-
-    name: str
-    about: About
-    tool: str
-    completions: dict[tuple[str, int], Completion] = msgspec.field(default_factory=dict)
-    systems: set[str | None] = msgspec.field(default_factory=set)
-
-
-class Taken(NamedTuple):
-    """An answer whose example is known."""
-
-    id: str
-    answer: Answer
-    prompt: Asked
-    expected: int
 
 
 @dataclass(kw_only=True)
@@ -70,13 +42,6 @@ class Assembly:
         """Use or refuse every row of some logs. Raises InputError where none can be used."""
         for key, example in (self.dataset.examples if self.dataset else {}).items():
             self.by_prompt.setdefault(example["prompt"], []).append(key)
-        steps = {
-            answer.metadata.get("step")
-            for log in logs
-            for _, row in log.found
-            if isinstance(row, list)
-            for answer in row
-        }
         taken: list[tuple[Log, int, list[Taken]]] = []
         for log in logs:
             for line, row in log.found:
@@ -87,12 +52,13 @@ class Assembly:
                     taken.append((log, line, [self.take(log, line, answer) for answer in row]))
                 except ValueError as error:
                     self.refuse(log, line, error, row)
-        for log, line, row in taken:
+        steps = {part.answer.metadata.get("step") for _, _, parts in taken for part in parts}
+        for log, line, parts in taken:
             try:
-                self.use(log, line, row, len(steps) > 1)
+                self.use(log, line, parts, len(steps) > 1)
                 self.used += 1
             except ValueError as error:
-                self.refuse(log, line, error, [part.answer for part in row])
+                self.refuse(log, line, error, [part.answer for part in parts])
         if not self.used:
             first = self.refused[0]
             raise InputError(logs[0].path, f"none of {self.rows} rows can be used: {first.reason}", first.line)
@@ -144,7 +110,7 @@ class Assembly:
 
     def use(self, log: Log, line: int, row: list[Taken], several_steps: bool) -> None:
         """Make completions of a row's answers, and the examples that are new. Raises ValueError."""
-        made = []
+        made: list[tuple[str, ExampleRow, Model | None, Completion | None]] = []
         for part in row:
             key, answer = part.id, part.answer
             if key in self.bad:
@@ -155,15 +121,18 @@ class Assembly:
             if answer.said is ABSENT:
                 if key in self.examples:
                     raise ValueError(f"the id {key!r} comes twice")
-                made.append((key, example, None, None, part))
-                continue
-            model = self.model_of(log, answer)
-            made.append((key, example, model, self.completion(log, line, key, answer, model, part), part))
-        for key, example, model, completion, part in made:
+                made.append((key, example, None, None))
+            else:
+                model = self.model_of(log, answer)
+                made.append((key, example, model, self.completion(log, line, key, answer, model, part)))
+        places = [(key, id(model), said.sample) for key, _, model, said in made if said is not None]
+        if len(set(places)) < len(places):
+            raise ValueError("the row answers the same sample twice")
+        for (key, example, whose, said), part in zip(made, row, strict=True):
             self.examples.setdefault(key, example)
-            if model is not None and completion is not None:
-                model.completions[key, completion.sample] = completion
-                model.systems.add(part.prompt.system)
+            if whose is not None and said is not None:
+                whose.completions[key, said.sample] = said
+                whose.systems.add(part.prompt.system)
 
     def in_training(self, part: Taken, several_steps: bool) -> tuple[str, Answer]:
         """Where a training asks the same prompt again, in another step or batch, that is another example."""
@@ -183,7 +152,7 @@ class Assembly:
             return ExampleRow(key, known["prompt"], part.expected, known["metadata"])
         where = {"tool": log.format.tool, "file": log.file, "line": line}
         gold = part.answer.gold
-        written = {} if gold == part.expected else {"expected_answer_as_written": gold}
+        written = {} if str(gold) == str(part.expected) else {"expected_answer_as_written": gold}
         made = ExampleRow(
             key, part.prompt.text, part.expected, plain({**part.answer.example, **written, "from": where})
         )
@@ -224,14 +193,3 @@ class Assembly:
             raise ValueError(f"the id {made.id!r}, sample {made.sample}, is answered already in {place}")
         self.notes["rows repeat an answer under another filter: their verdicts are kept with it"] += 1
         return msgspec.structs.replace(there, metadata={**there.metadata, "verdicts": {**before, **new}})
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON can hold it: what JSON has no word for, such as NaN, becomes text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, float):
-        return value if value - value == 0 else str(value)
-    return value if value is None or isinstance(value, str | bool | int) else str(value)

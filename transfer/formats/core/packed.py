@@ -39,7 +39,7 @@ def blocks(path: Path) -> Iterator[bytes]:
         raise InputError(path, reason_of(error)) from None
 
 
-def plain(file: IO[bytes]) -> Iterator[bytes]:
+def plain(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
     while block := file.read(BLOCK):
         yield block
 

@@ -1,4 +1,4 @@
-"""What an import says: which tool, how many rows, what was refused, and where the tool's verdict differs from the scorer's."""
+"""What an import says: which tool, how many rows, what was refused, where the tool's verdict is not the scorer's."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +87,10 @@ def print_agreement(findings: Findings) -> None:
     rows = table(
         "policy", ">line", "id", ">sample", "verdict", "theirs", ">strict", "code", "scored", title="\nThey differ"
     )
-    for row in findings.differ[:SHOWN]:
-        scored = visible(row["scored"] or "")
-        cells = [visible(str(row[name]))[:LONGEST] for name in ("model", "line", "id", "sample", "verdict", "theirs")]
-        rows.add_row(*cells, f"{row['strict']:g}", row["code"] or "", scored[:LONGEST])
+    for one in findings.differ[:SHOWN]:
+        scored = visible(one["scored"] or "")
+        cells = [visible(str(one[name]))[:LONGEST] for name in ("model", "line", "id", "sample", "verdict", "theirs")]
+        rows.add_row(*cells, f"{one['strict']:g}", one["code"] or "", scored[:LONGEST])
     console().print(rows)
     print_rest(len(findings.differ), findings.dataset.parent / "differences.jsonl")
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from course.core import durable
 from course.core.datasets import MOST_SAMPLES, ExampleRow, Sampling, Sidecar, load_dataset, sidecar_path
-from course.core.files import InputError, reason_of, sha256, to_json_lines, to_pretty_json, write_whole
-from transfer.formats.core.assemble import Assembly, Model
+from course.core.files import InputError, reason_of, sha256, to_json_lines, to_pretty_json
+from transfer.formats.core.assemble import Assembly
+from transfer.formats.core.parts import Model
 
 LONGEST_NAME = 60
 KNOBS = ("temperature", "top_p", "max_new_tokens", "seed")
@@ -20,7 +21,7 @@ KNOBS = ("temperature", "top_p", "max_new_tokens", "seed")
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to be filled, which appears as `out` once it is complete. Raises InputError if there is one with files."""
+    """A folder for `put` to fill, which appears as `out` once it is complete. Raises InputError if `out` has files."""
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(out, "there is something already: name a new folder")
@@ -38,6 +39,12 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise InputError(out, f"cannot write: {reason_of(error)}") from None
 
 
+def put(path: Path, data: bytes) -> None:
+    """Write a file into a folder that `new_folder` made. Raises OSError."""
+    path.write_bytes(data)
+    durable.sync(path)
+
+
 def slug(name: str) -> str:
     """A name as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:LONGEST_NAME] or "unnamed"
@@ -51,7 +58,7 @@ def write_dataset(made: Assembly, path: Path, training: bool) -> None:
         rows = {
             key: ExampleRow(key, row["prompt"], row["expected_answer"], row["metadata"]) for key, row in known.items()
         }
-    write_whole(path, to_json_lines(rows.values()))
+    put(path, to_json_lines(rows.values()))
 
 
 def write_completions(
@@ -83,8 +90,8 @@ def write_completions(
         system_prompt=next(iter(model.systems)) if len(model.systems) == 1 else None,
         view=made.view,
     )
-    write_whole(path, text)
-    write_whole(sidecar_path(path), to_pretty_json(sidecar))
+    put(path, text)
+    put(sidecar_path(path), to_pretty_json(sidecar))
 
 
 def asked_for(made: Assembly, model: Model) -> int:
