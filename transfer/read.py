@@ -7,6 +7,7 @@ packed by gzip or Zstandard or not. Which tool it was is seen in the first row, 
 that is not as it should be is refused and listed, and every row is either used or refused.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,8 @@ def write(settings: Settings, logs: list[Log], made: Assembly, policies: list[st
                 differ += differing
                 written.append((settings.out / path.name, policy, summary))
                 show(number)
+        many = Counter(one["verdict"] for one in differ)
+        differ.sort(key=lambda one: many[one["verdict"]])  # the verdict that is nearest to the scorer's comes first
         for file, rows in (("refused.jsonl", made.refused), ("differences.jsonl", differ)):
             if rows:
                 put(folder / file, to_json_lines(rows))

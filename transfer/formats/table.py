@@ -21,6 +21,9 @@ def answers(row: Row, number: int, fields: Fields) -> Iterator[Answer]:
     said = column(row, "completion", fields.completion)
     failed = said is None
     prompt, gold = fields.prompt or "prompt", fields.answer or "expected_answer"
+    used = {fields.id or "id", prompt, gold, fields.completion or "completion", "error", "finish_reason", "sample"}
+    used |= {fields.sample, fields.model, fields.verdict}
+    others = {name: value for name, value in row.items() if name not in used}
     sample = need(row, fields.sample) if fields.sample else row.get("sample")
     yield Answer(
         id=column(row, "id", fields.id),
@@ -31,6 +34,7 @@ def answers(row: Row, number: int, fields: Fields) -> Iterator[Answer]:
         model=str(need(row, fields.model)) if fields.model else None,
         sample=None if sample is None else whole_number(sample),
         finish_reason=row["finish_reason"] if isinstance(row.get("finish_reason"), str) else None,
+        metadata={"columns": others} if others else {},
         verdicts={fields.verdict: need(row, fields.verdict)} if fields.verdict else {},
     )
 

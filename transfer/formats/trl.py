@@ -20,18 +20,25 @@ def fits(row: Mapping[str, Any]) -> bool:
 
 
 def answers(row: Row, number: int, fields: Fields) -> Iterator[Answer]:
-    known = OWN | {fields.id, fields.answer}
-    rewards = {name: value for name, value in row.items() if name not in known and as_number(value) is not None}
-    if fields.verdict:
-        rewards = {fields.verdict: need(row, fields.verdict)}
+    others = {name: value for name, value in row.items() if name not in OWN | {fields.id, fields.answer}}
+    rewards = {name: value for name, value in others.items() if name == fields.verdict or is_reward(value)}
     yield Answer(
         id=need(row, fields.id) if fields.id else None,
         prompt=need(row, "prompt"),
         gold=need(row, fields.answer) if fields.answer else ABSENT,
         said=need(row, "completion"),
         verdicts=rewards,
-        metadata={"step": row["step"], "advantage": row["advantage"]},
+        metadata={
+            "step": row["step"],
+            "advantage": row["advantage"],
+            "columns": {name: value for name, value in others.items() if name not in rewards},
+        },
     )
+
+
+def is_reward(value: object) -> bool:
+    """A reward is a float, and stays one in CSV: `1.0`."""
+    return isinstance(value, float) or (isinstance(value, str) and "." in value and as_number(value) is not None)
 
 
 def about(path: Path, row: Row) -> About:

@@ -32,6 +32,7 @@ class Assembly:
     models: dict[Any, Model] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
+    integers: set[int] = field(default_factory=set)  # ids that were made text
     rows: int = 0
     used: int = 0
     by_prompt: dict[str, list[str]] = field(default_factory=dict)
@@ -94,7 +95,8 @@ class Assembly:
     def id_of(self, answer: Answer, prompt: Asked) -> str:
         """The id of an answer's example, by its prompt where the log has no ids. Raises ValueError."""
         if isinstance(answer.id, str | int) and not isinstance(answer.id, bool) and answer.id != "":
-            self.notes["integer ids were made text"] += isinstance(answer.id, int)
+            if isinstance(answer.id, int):
+                self.integers.add(answer.id)
             return str(answer.id)
         if answer.id is not None:
             raise ValueError(f"an id must be a text or an integer, not {answer.id!r:.60}")

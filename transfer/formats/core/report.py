@@ -32,6 +32,10 @@ def print_report(findings: Findings) -> None:
         out.print(f"{visible(log.file)}: {log.format.tool}, {len(log.found)} rows")
         for warning in log.about.warnings:
             out.print(f"  {warning}")
+    if made.integers:
+        out.print(
+            f'{len(made.integers)} ids are integers, and became text: {min(made.integers)} is now "{min(made.integers)}"'
+        )
     for note, count in made.notes.items():
         if count:
             out.print(f"{note}: {count}")
