@@ -10,6 +10,7 @@ from typing import Any
 from transfer.formats.core.answers import ABSENT, About, Answer, Fields, Format, need, stem
 from transfer.formats.core.rows import Row
 
+OWN = ("error", "finish_reason", "sample")
 OPTIONS = {"id": "--id-field", "prompt": "--prompt-field", "completion": "--completion-field"}
 
 
@@ -21,8 +22,8 @@ def answers(row: Row, number: int, fields: Fields) -> Iterator[Answer]:
     said = column(row, "completion", fields.completion)
     failed = said is None
     prompt, gold = fields.prompt or "prompt", fields.answer or "expected_answer"
-    used = {fields.id or "id", prompt, gold, fields.completion or "completion", "error", "finish_reason", "sample"}
-    used |= {fields.sample, fields.model, fields.verdict}
+    used = {fields.id or "id", prompt, gold, fields.completion or "completion", *OWN}
+    used |= {name for name in (fields.sample, fields.model, fields.verdict) if name}
     others = {name: value for name, value in row.items() if name not in used}
     sample = need(row, fields.sample) if fields.sample else row.get("sample")
     yield Answer(

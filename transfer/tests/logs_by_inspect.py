@@ -1,6 +1,6 @@
 """Inspect itself writes two logs, `.eval` and `.json`: python -m transfer.tests.logs_by_inspect FOLDER.
 
-Its mock model says what π0 said to forty of the dev split, two samples of each; two scorers: one of the course's form, `match`.
+Its mock model says what π0 said to forty of the dev split, two samples of each. Two scorers: the course's, and `match`.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""lm-evaluation-harness itself writes a log: python -m transfer.tests.logs_by_lm_eval FOLDER REPEATS.
+"""lm-evaluation-harness itself writes a log: python -m transfer.tests.logs_by_lm_eval FOLDER.
 
-Its model says what π0 said to the dev split (its frozen rollouts, or its pack); two filters: strict and lenient.
+It asks each prompt once (below FOLDER/1), and three times (FOLDER/3). Its model says what π0 said to the dev split: the
+frozen rollouts, and the pack. Two filters: strict and lenient.
 """
 
 import json
@@ -74,4 +75,5 @@ def main(folder: Path, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    for times in (1, 3):
+        main(Path(sys.argv[1]) / str(times), times)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from course.core.files import InputError
 from transfer.formats import gsm8k, inspect_log, lm_eval, openai_batch, table, trl, verl
 from transfer.formats.core import packed
@@ -53,7 +55,11 @@ def read_log(path: Path, name: str | None, fields: Fields) -> Log:
         about = format_.about(path, row)
     except (ValueError, KeyError, TypeError, AttributeError, LookupError) as error:
         raise InputError(path, f"not a row as {format_.tool} writes it: {reason_of(error)}", line) from None
-    return Log(path, format_, about, list(answered(format_, found, fields)))
+    answers = list(answered(format_, found, fields))
+    named = {one.model for _, row in answers if isinstance(row, list) for one in row if one.model is not None}
+    if len(named) == 1:  # whose answer failed is the same model, though the failure does not name it
+        about = msgspec.structs.replace(about, model=named.pop())
+    return Log(path, format_, about, answers)
 
 
 def answered(

@@ -33,9 +33,8 @@ def print_report(findings: Findings) -> None:
         for warning in log.about.warnings:
             out.print(f"  {warning}")
     if made.integers:
-        out.print(
-            f'{len(made.integers)} ids are integers, and became text: {min(made.integers)} is now "{min(made.integers)}"'
-        )
+        first = min(made.integers)
+        out.print(f'{len(made.integers)} ids are integers, and became text: {first} is now "{first}"')
     for note, count in made.notes.items():
         if count:
             out.print(f"{note}: {count}")
