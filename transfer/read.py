@@ -21,7 +21,7 @@ from transfer.formats.core.answers import Fields
 from transfer.formats.core.assemble import Assembly
 from transfer.formats.core.logs import FORMATS, Log, read_log
 from transfer.formats.core.report import Findings, print_report
-from transfer.formats.core.written import KNOBS, new_folder, put, slug, write_completions, write_dataset
+from transfer.formats.core.written import KNOBS, new_folder, put, slug, unused, write_completions, write_dataset
 from transfer.views import NAMES
 
 
@@ -85,16 +85,14 @@ def write(settings: Settings, logs: list[Log], made: Assembly, policies: list[st
     """Write the files, and score the completions: from the files, as Loop A will."""
     name = slug(settings.name or logs[0].about.name)
     stated = {knob: getattr(settings, knob) for knob in KNOBS if getattr(settings, knob) is not None}
-    written, agreements, differ, used = [], list[Agreement](), list[dict[str, Any]](), {name, "refused", "differences"}
+    written, agreements, differ = [], list[Agreement](), list[dict[str, Any]]()
+    used = {name.lower(), "refused", "differences"}
     with new_folder(settings.out) as folder:
         data = folder / f"{name}.jsonl"
         write_dataset(made, data, logs[0].format.training)
         with progress("scoring", len(policies)) as show:
             for number, (model, policy) in enumerate(zip(made.models.values(), policies, strict=True), start=1):
-                stem = begin = f"{name}_{slug(policy)}"
-                while stem in used:
-                    stem = f"{begin}_{len(used)}"
-                used.add(stem)
+                stem = unused(f"{name}_{slug(policy)}", used)
                 path = folder / f"{stem}.jsonl"
                 write_completions(made, model, policy, stated, path, data)
                 agreed, differing, summary = compare(data, path, policy)

@@ -1,6 +1,7 @@
 """Any table, as JSONL, a JSON array, CSV or parquet: columns `id`, `prompt`, `expected_answer`, `completion`.
 
-Other columns are named on the command line; nothing is guessed from a column's name.
+Other columns are named on the command line; nothing is guessed from a column's name. A table of examples alone has no
+column but the first three, and `metadata`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,10 +20,13 @@ def fits(row: Mapping[str, Any]) -> bool:
 
 
 def answers(row: Row, number: int, fields: Fields) -> Iterator[Answer]:
+    key, prompt, gold = fields.id or "id", fields.prompt or "prompt", fields.answer or "expected_answer"
+    if {key, prompt, gold} <= row.keys() <= {key, prompt, gold, "metadata"} and not fields.completion:
+        yield Answer(id=row[key], prompt=row[prompt], gold=row[gold], said=ABSENT, example=row.get("metadata") or {})
+        return
     said = column(row, "completion", fields.completion)
     failed = said is None
-    prompt, gold = fields.prompt or "prompt", fields.answer or "expected_answer"
-    used = {fields.id or "id", prompt, gold, fields.completion or "completion", *OWN}
+    used = {key, prompt, gold, fields.completion or "completion", *OWN}
     used |= {name for name in (fields.sample, fields.model, fields.verdict) if name}
     others = {name: value for name, value in row.items() if name not in used}
     sample = need(row, fields.sample) if fields.sample else row.get("sample")

@@ -283,6 +283,15 @@ def test_gsm8k_data_alone(tmp_path: Path) -> None:
     assert "with --commas" in found.made.refused[0].reason
 
 
+def test_examples_alone(tmp_path: Path) -> None:
+    rows = [{"id": n, "prompt": f"P{n}", "expected_answer": str(n), "metadata": {"split": "dev"}} for n in range(3)]
+    found = read(write(tmp_path / "log.jsonl", [*rows, rows[0]]))
+    add_up(found)
+    assert [(row["id"], row["expected_answer"]) for row in lines(found.dataset)] == [("0", 0), ("1", 1), ("2", 2)]
+    assert "comes twice" in found.made.refused[0].reason
+    assert not found.completions
+
+
 # Properties.
 
 VALUES = st.recursive(
@@ -506,10 +515,69 @@ def test_what_was_there_stays(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["mine"]
 
 
-def test_stated_settings_must_not_contradict(tmp_path: Path) -> None:
-    rows = [table_row(1)]
-    with pytest.raises(InputError, match="2 names for 1 models"):
-        read(write(tmp_path / "log.jsonl", rows), policy=("a", "b"))
+def test_what_is_stated_must_fit_the_log(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.jsonl", [table_row(1)])
+    with pytest.raises(InputError, match="2 names for 1 models: log"):
+        read(log, policy=("a", "b"))
+    doc = {"doc_id": 0, "doc": {}, "target": "1", "resps": [["Final: 1"]], "filter": "none", "metrics": []}
+    asked = {"gen_args_0": {"arg_0": "P", "arg_1": {"temperature": 0.5}}}
+    harness = write(tmp_path / "samples.jsonl", [{**doc, "arguments": asked}])
+    assert read(harness, temperature=0.5).made.used == 1
+    with pytest.raises(InputError, match=r"says 0\.5, not 0\.7"):
+        read(harness, temperature=0.7)
+    asked["gen_args_0"]["arg_1"] = {"temperature": "hot"}
+    with pytest.raises(InputError, match="its settings are not as expected"):
+        read(write(tmp_path / "hot.jsonl", [{**doc, "arguments": asked}]))
+
+
+def test_names_of_files_differ(tmp_path: Path) -> None:
+    models = ("m", "M", "m/", "m_2", "\x1b[2J", "名", "x" * 300)
+    rows = [table_row(1, model=model) for model in models]
+    found = read(write(tmp_path / "log.jsonl", rows), model_field="model")
+    names = {path.name.lower() for path, _, _ in found.completions}
+    assert len(names) == len(models)
+    assert [json.loads(p.with_suffix(".meta.json").read_text())["policy"] for p, _, _ in found.completions] == [*models]
+
+
+def test_conversations(tmp_path: Path) -> None:
+    told = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "P1"}]
+    rows = [
+        {"step": 1, "prompt": told, "completion": [{"role": "assistant", "content": text}], "r": r, "advantage": 0.0}
+        for text, r in (("Final: 1", 1.0), ("no", 0.0))
+    ]
+    parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / "log.parquet")
+    data = write(tmp_path / "data.jsonl", [{"id": "q1", "prompt": "P1", "expected_answer": 1}])
+    with pytest.raises(InputError, match="chat_message"):
+        read(tmp_path / "log.parquet", dataset=data)
+    found = read(tmp_path / "log.parquet", dataset=data, view="chat_message")
+    assert agreement(found, "r") == (1, 1, 2, 2)
+    sidecar = json.loads(found.completions[0][0].with_suffix(".meta.json").read_text())
+    assert (sidecar["system_prompt"], sidecar["view"]) == ("Be brief.", "chat_message 1")
+
+
+def test_odd_values_are_refused_or_kept(tmp_path: Path) -> None:
+    deep: Any = 1
+    for _ in range(90):
+        deep = [deep]
+    rows = [
+        table_row(1, other=10**40),
+        table_row(2, other=deep),
+        table_row(3, sample=10**7),
+        table_row(4, finish_reason=7),
+        table_row(5, other={"a": 1.5}),
+    ]
+    found = read(write(tmp_path / "log.jsonl", rows))
+    add_up(found)
+    assert [row.line for row in found.made.refused] == [2, 3]
+    kept = [row["metadata"].get("columns") for row in lines(found.completions[0][0])]
+    assert kept == [{"other": str(10**40)}, None, {"other": {"a": 1.5}}]
+    batch = [batch_row("q1", "Final: 1"), batch_row("q2", "x"), batch_row("q3", "x")]
+    batch[1]["response"]["body"]["model"] = {"a": 1}
+    batch[2]["response"]["body"]["choices"][0]["index"] = "first"
+    data = write(tmp_path / "data.jsonl", [{"id": f"q{n}", "prompt": "P", "expected_answer": 1} for n in (1, 2, 3)])
+    found = read(write(tmp_path / "batch.jsonl", batch), dataset=data)
+    add_up(found)
+    assert [row.line for row in found.made.refused] == [2, 3]
 
 
 def test_lone_surrogates_and_controls_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

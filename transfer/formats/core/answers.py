@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from course.core.datasets import MOST_SAMPLES
 from transfer.formats.core.rows import Row, Rows, rows
 from transfer.views import kind_of
 
 ABSENT = msgspec.UNSET
+Sample = Annotated[int, msgspec.Meta(ge=0, lt=MOST_SAMPLES)]
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -21,7 +23,7 @@ class Answer(msgspec.Struct, kw_only=True):
     prompt: Any = None  # text, or messages; None: not in the log
     gold: Any = ABSENT  # the expected answer as the tool wrote it
     model: str | None = None  # None: the log's
-    sample: int | None = None  # None: the next one of this example
+    sample: Sample | None = None  # None: the first, and in a log of training the next
     error: str | None = None
     finish_reason: str | None = None
     verdicts: dict[str, Any] = msgspec.field(default_factory=dict)  # the tool's own, by its name for it

@@ -180,7 +180,7 @@ class Assembly:
         sample = answer.sample or 0
         if answer.said is None:
             return self.once(log, model, Completion(key, None, sample, error=answer.error, metadata=metadata))
-        made = seen(self.view, key, sample, answer.said, finish_reason=answer.finish_reason, metadata=metadata)
+        made = seen(self.view, key, sample, plain(answer.said), finish_reason=answer.finish_reason, metadata=metadata)
         return self.once(log, model, made)
 
     def once(self, log: Log, model: Model, made: Completion) -> Completion:

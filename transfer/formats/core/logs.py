@@ -71,11 +71,12 @@ def answered(
             yield line, row
             continue
         try:
-            yield line, list(format_.answers(row, line, fields))
+            made = map(msgspec.structs.asdict, format_.answers(row, line, fields))
+            yield line, [msgspec.convert(values, Answer) for values in made]  # each value of the kind that it must be
         except (ValueError, KeyError, TypeError, AttributeError, LookupError) as error:
             yield line, ValueError(reason_of(error))
 
 
 def reason_of(error: Exception) -> str:
     """What is wrong with a row: a reader says it; where a value is of another kind than the tool writes, the name."""
-    return str(error) if type(error) is ValueError else f"a value is not as the tool writes it: {error!r:.150}"
+    return str(error) if isinstance(error, ValueError) else f"a value is not as the tool writes it: {error!r:.150}"

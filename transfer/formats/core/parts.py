@@ -1,12 +1,15 @@
 """The parts of an import: a model's completions, the rows that were refused, an answer whose example is known."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from course.core.datasets import Completion
+from course.core.datasets import LARGEST, Completion
 from transfer.formats.core.answers import About, Answer, Asked
+
+DEEPEST = 60  # of what a tool's metadata may nest; the files hold them a little deeper
 
 
 class Refused(msgspec.Struct, omit_defaults=True):
@@ -37,12 +40,16 @@ class Taken(NamedTuple):
     expected: int
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON can hold it: what JSON has no word for, such as NaN, becomes text."""
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value as JSON can hold it: what JSON has no word for, such as NaN, becomes text. Raises ValueError if deep."""
+    if depth > DEEPEST:
+        raise ValueError(f"a value is nested more than {DEEPEST} deep")
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): plain(part, depth + 1) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, float):
-        return value if value - value == 0 else str(value)
-    return value if value is None or isinstance(value, str | bool | int) else str(value)
+        return [plain(part, depth + 1) for part in value]
+    if isinstance(value, bool | str | None):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= LARGEST else str(value)
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)

@@ -1,6 +1,7 @@
 """The files of an import: a data set, and completions with a sidecar for each model; all of them, or none."""
 
 import datetime
+import itertools
 import re
 import sys
 from collections import Counter
@@ -8,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from course.core import durable
 from course.core.datasets import MOST_SAMPLES, ExampleRow, Sampling, Sidecar, load_dataset, sidecar_path
@@ -50,6 +53,14 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:LONGEST_NAME] or "unnamed"
 
 
+def unused(stem: str, used: set[str]) -> str:
+    """A file's name that no other file has, be it in other case; it is added to those that are used."""
+    names = (stem if number == 1 else f"{stem}_{number}" for number in itertools.count(1))
+    found = next(name for name in names if name.lower() not in used)
+    used.add(found.lower())
+    return found
+
+
 def write_dataset(made: Assembly, path: Path, training: bool) -> None:
     """The examples: those of the log; of a data set that was given, all, or in training those that were asked."""
     rows = made.examples
@@ -74,8 +85,9 @@ def write_completions(
     read = {"tool": model.tool, "files": files, "commas": made.commas, "dollars": made.dollars}
     request = {**model.about.request, "read": read, **({"stated": sorted(stated)} if stated else {})}
     try:
-        sampling = Sampling(**{**about, **stated}, samples_per_prompt=asked_for(made, model), request=request)
-    except TypeError as error:
+        knobs = {**about, **stated, "samples_per_prompt": asked_for(made, model), "request": request}
+        sampling = msgspec.convert(knobs, Sampling)
+    except msgspec.ValidationError as error:
         raise InputError(files[0], f"its settings are not as expected: {error}") from None
     sidecar = Sidecar(
         policy=policy,
