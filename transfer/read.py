@@ -73,7 +73,8 @@ def run(settings: Settings) -> Findings:
         samples=settings.samples,
         dataset=dataset,
     )
-    made.read(logs)
+    with progress("sorting", sum(len(log.found) for log in logs)) as show:
+        made.read(logs, show)
     policies = list(settings.policy) or [model.name for model in made.models.values()]
     if len(policies) != len(made.models):
         found = ", ".join(model.name for model in made.models.values())

@@ -5,6 +5,7 @@ one model's answer that is absent, which an evaluation counts as a failure.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,14 +40,16 @@ class Assembly:
     bad: dict[str, str] = field(default_factory=dict)  # id -> where its expected answer was refused
     asked_again: Counter[tuple[Any, ...]] = field(default_factory=Counter)
 
-    def read(self, logs: list[Log]) -> None:
-        """Use or refuse every row of some logs. Raises InputError where none can be used."""
+    def read(self, logs: list[Log], show: Callable[[int], object]) -> None:
+        """Use or refuse every row of some logs; `show` is told how many. Raises InputError where none can be used."""
         for key, example in (self.dataset.examples if self.dataset else {}).items():
             self.by_prompt.setdefault(example["prompt"], []).append(key)
         taken: list[tuple[Log, int, list[Taken]]] = []
         for log in logs:
             for line, row in log.found:
                 self.rows += 1
+                if self.rows % 4096 == 0:
+                    show(self.rows)
                 try:
                     if isinstance(row, ValueError):
                         raise row

@@ -29,7 +29,7 @@ class Findings:
 def print_report(findings: Findings) -> None:
     out, made = console(), findings.made
     for log in findings.logs:
-        out.print(f"{visible(log.file)}: {log.format.tool}, {len(log.found)} rows")
+        out.print(f"{visible(log.file)}: read as {log.format.tool}, {len(log.found)} rows")
         for warning in log.about.warnings:
             out.print(f"  {warning}")
     if made.integers:
