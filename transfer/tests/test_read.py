@@ -23,7 +23,7 @@ from course.core.paths import DEV, FROZEN, ROOT
 from course.score import score
 from transfer.formats.core import packed
 from transfer.formats.core.gold import expected
-from transfer.formats.core.report import Findings
+from transfer.formats.core.report import Findings, print_report
 from transfer.read import Settings, main, run
 
 MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
@@ -580,8 +580,17 @@ def test_odd_values_are_refused_or_kept(tmp_path: Path) -> None:
     assert [row.line for row in found.made.refused] == [2, 3]
 
 
-def test_lone_surrogates_and_controls_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log = tmp_path / "log.jsonl"
-    log.write_text(json.dumps(table_row(1, completion="\ud800\x1b[2J")) + "\n", encoding="utf-8")
-    found = read(log, view="whole")
+def test_lone_surrogates_and_controls_are_kept_and_not_obeyed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        table_row(1, completion="\ud800\x1b[2J", verdict="1", who="\x1b[3J"),
+        table_row(2, expected_answer="\x1b[4J", who="\x1b[3J"),
+    ]
+    log = write(tmp_path / "log\x1b[5J.jsonl", rows)
+    found = read(log, verdict_field="verdict", model_field="who")
+    print_report(found)
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\ud800" not in said
     assert lines(found.completions[0][0])[0]["completion"] == "\ud800\x1b[2J"
