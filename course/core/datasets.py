@@ -22,6 +22,8 @@ SPLITS = ("train", "dev", "holdout")
 LARGEST = 10**18 - 1  # 18 digits, as in the spec
 MOST_SAMPLES = 10_000  # asked for of one example: each that is absent becomes a row
 
+BY_ANOTHER_TOOL = "; did another tool write this? python -m transfer.read FILE --out FOLDER"
+
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 Sample = Annotated[int, msgspec.Meta(ge=0, lt=1_000_000)]
 
@@ -94,7 +96,7 @@ class Dataset:
 
 def load_dataset(path: Path) -> Dataset:
     """Load and check a data set. Raises InputError."""
-    lines = JsonLines(path, ExampleRow)
+    lines = JsonLines(path, ExampleRow, BY_ANOTHER_TOOL)
     examples, named, prompts = Examples(), set[str](), hashlib.sha256(b"[")
     for number, row in lines:
         prompts.update(b"," * bool(examples) + to_json([row.id, row.prompt]))
@@ -124,7 +126,7 @@ class CompletionsFile:
     NEAR = 1024
 
     def __init__(self, path: Path, examples: Iterable[str]) -> None:
-        self.lines = JsonLines(path, Completion)
+        self.lines = JsonLines(path, Completion, BY_ANOTHER_TOOL)
         self.seen = dict.fromkeys(examples, 0)
         self.far: set[tuple[str, int]] = set()
 
@@ -135,7 +137,10 @@ class CompletionsFile:
         """Some rows, with their line numbers, checked. Raises InputError."""
         for number, row in rows:
             if row.id not in self.seen:
-                raise InputError(self.lines.path, f"completion for unknown id {row.id!r}", number)
+                first = f"the data set's first is {next(iter(self.seen))!r}"
+                raise InputError(
+                    self.lines.path, f"completion for unknown id {row.id!r}; {first}{self.lines.hint}", number
+                )
             if row.error is not None and row.completion is not None:
                 raise InputError(self.lines.path, "it holds a completion and an error: which of them counts?", number)
             if self.has(row.id, row.sample):

@@ -171,8 +171,8 @@ class JsonLines(Generic[T]):
     `bytes_read` tells how far it is; after the last row, `sha256` is the hash of all bytes.
     """
 
-    def __init__(self, path: Path, row_type: type[T]) -> None:
-        self.path = path
+    def __init__(self, path: Path, row_type: type[T], hint: str = "") -> None:
+        self.path, self.hint = path, hint  # of what to do with a file whose rows are of another kind
         self.row_type = row_type
         self.bytes_read = 0
         self.sha256 = ""
@@ -208,7 +208,7 @@ class JsonLines(Generic[T]):
                 try:
                     row: T = strict_json(text, self.row_type)
                 except ValueError as error:
-                    raise InputError(self.path, str(error), number) from None
+                    raise InputError(self.path, f"{error}{self.hint}", number) from None
                 yield number, row
 
 
