@@ -4,7 +4,6 @@ A function of `STACKS` takes texts and their examples, and returns the rewards t
 the scorer was handed them, both in the order given. It may be `async`. Another stack is another entry.
 """
 
-import os
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +68,7 @@ async def inspect(texts: Texts, examples: Examples) -> Scored:
     from inspect_ai.log import read_eval_log_async
     from inspect_ai.model import ModelOutput, ModelUsage, get_model
     from inspect_ai.solver import generate
+    from inspect_ai.util import display_type
 
     from transfer.stacks.inspect_scorer import one_line
 
@@ -83,7 +83,7 @@ async def inspect(texts: Texts, examples: Examples) -> Scored:
     ]
     task = Task(dataset=MemoryDataset(samples), solver=generate(), scorer=one_line())
     model = get_model("mockllm/model", custom_outputs=answer, memoize=False)
-    os.environ["INSPECT_DISPLAY"] = "none"
+    display_type()  # read from the environment now: eval_async alone would choose one that prints
     quiet: dict[str, Any] = {"log_level": "error", "log_realtime": False, "log_model_api": False}
     with tempfile.TemporaryDirectory() as folder:
         [log] = await eval_async(task, model=model, log_dir=folder, max_samples=64, **quiet)
