@@ -38,7 +38,7 @@ def provider(settings: Settings) -> Any:
     ids = {example["prompt"]: example["id"] for example in load_dataset(settings.dataset).examples.values()}
 
     @modelapi(name="course")
-    class Pi0(ModelAPI):
+    class Pi0(ModelAPI):  # type: ignore[misc]
         async def generate(self, input: Any, tools: Any, tool_choice: Any, config: GenerateConfig) -> ModelOutput:  # noqa: A002
             prompt = input[-1].text
             item = (ids[prompt], prompt, 0)
@@ -53,7 +53,8 @@ def provider(settings: Settings) -> Any:
 def run(settings: Settings) -> Any:
     """Inspect's log of the evaluation. Raises InputError."""
     with needs("inspect-ai", "transfer/requirements-inspect.txt"):
-        from inspect_ai import Task, eval as evaluate
+        from inspect_ai import Task
+        from inspect_ai import eval as evaluate
         from inspect_ai.solver import generate
 
         from transfer.stacks.inspect_scorer import load, one_line
@@ -72,7 +73,9 @@ def main() -> int:
     log = run(settings)
     scores = [sample.scores["one_line"] for sample in log.samples]
     passes = sum(score.value == 1 for score in scores)
-    console().print(f"Pass rate: {passes}/{len(scores)} = {percent(passes / len(scores))}", f"Log: {log.location}", sep="\n")
+    console().print(
+        f"Pass rate: {passes}/{len(scores)} = {percent(passes / len(scores))}", f"Log: {log.location}", sep="\n"
+    )
     console().print(f"Next: inspect view --log-dir {typed(settings.log_dir)}")
     return DONE
 

@@ -5,6 +5,7 @@
 The draws are PyTorch's, not the course's, so the rate is near that of the shipped rollouts, and not the same.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,13 +31,14 @@ def run(settings: Settings) -> list[float]:
         from lm_eval.models.huggingface import HFLM
         from lm_eval.tasks import TaskManager
 
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     model, tokenizer = load_pi0()
     language_model = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=64, device="cpu")
-    manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata={"dataset": str(settings.dataset)})
-    task = {"task": "one_line", "doc_to_text": framed("{{prompt}}")}
+    metadata = {"dataset": str(settings.dataset), "after_prompt": framed("")}
+    manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=metadata)
     found = simple_evaluate(
         language_model,
-        tasks=[task],
+        tasks=["one_line"],
         task_manager=manager,
         limit=settings.limit,
         bootstrap_iters=0,

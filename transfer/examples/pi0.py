@@ -5,14 +5,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from course.core.files import InputError
 from course.core.paths import PI0
 from course.policy.core.tokenizer import ANSWER, END
 from transfer.proving.places import QUIET
-
-
 
 
 @contextmanager
@@ -30,8 +28,8 @@ def load_pi0(folder: Path = PI0) -> tuple[Any, Any]:
     """π0 as a causal language model, and its tokenizer, which pads at the left. Nothing is fetched."""
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-    file = str(folder / "tokenizer.json")
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=file, eos_token=END, pad_token=END, padding_side="left")
+    file, made = str(folder / "tokenizer.json"), cast(Any, PreTrainedTokenizerFast)  # typed in part
+    tokenizer = made(tokenizer_file=file, eos_token=END, pad_token=END, padding_side="left")
     return AutoModelForCausalLM.from_pretrained(folder), tokenizer
 
 

@@ -1,6 +1,6 @@
 """GRPO with TRL: three steps on π0, paid by the scorer.
 
-    python -m transfer.examples.trl_grpo
+python -m transfer.examples.trl_grpo
 """
 
 import tempfile

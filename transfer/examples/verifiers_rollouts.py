@@ -1,6 +1,6 @@
 """The rubric for `verifiers` scores π0's shipped rollouts, in groups of one example's samples as a trainer would.
 
-    python -m transfer.examples.verifiers_rollouts
+python -m transfer.examples.verifiers_rollouts
 """
 
 import asyncio

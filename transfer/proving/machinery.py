@@ -4,20 +4,22 @@ A function of `STACKS` takes texts and their examples, and returns the rewards t
 the scorer was handed them, both in the order given. It may be `async`. Another stack is another entry.
 """
 
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from course.core.datasets import Example
 from course.core.files import to_json_lines, write_whole
 from course.core.paths import PI0
 from transfer.stacks.batch_score import batch_score, compute_score
 
-Scored = tuple[list[float], list[str]]
-Texts, Examples = Sequence[str], Sequence[Example]
+Texts: TypeAlias = Sequence[str]
+Examples: TypeAlias = Sequence[Example]
+Scored: TypeAlias = tuple[list[float], list[str]]
 
 
 def plain(texts: Texts, examples: Examples) -> Scored:
@@ -54,9 +56,7 @@ def trl(texts: Texts, examples: Examples, messages: bool = False) -> Scored:
 
     with tempfile.TemporaryDirectory() as folder:
         config = GRPOConfig(output_dir=folder, report_to=[], use_cpu=True, bf16=False, num_generations=8)
-        trainer = GRPOTrainer(
-            model, [one_line_reward], config, Dataset.from_list(rows[:8]), processing_class=tokenizer
-        )
+        trainer = GRPOTrainer(model, [one_line_reward], config, Dataset.from_list(rows[:8]), processing_class=tokenizer)
         rewards = trainer._calculate_rewards(rows, prompts, said, [[0]] * len(said))[:, 0].tolist()
     return rewards, [message[-1]["content"] for message in handed] if messages else handed
 
@@ -100,6 +100,8 @@ def lm_eval(texts: Texts, examples: Examples) -> Scored:
     from lm_eval.api.model import LM
     from lm_eval.tasks import TaskManager
 
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+
     class Says(LM):  # type: ignore[misc]
         """A model whose answers are given: the first document gets the first."""
 
@@ -108,12 +110,17 @@ def lm_eval(texts: Texts, examples: Examples) -> Scored:
 
         loglikelihood = loglikelihood_rolling = generate_until
 
-    rows = [{"id": str(n), **{key: e[key] for key in ("prompt", "expected_answer")}} for n, e in enumerate(cast(Any, examples))]
+    rows = [
+        {"id": str(n), **{key: e[key] for key in ("prompt", "expected_answer")}}
+        for n, e in enumerate(cast(Any, examples))
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        write_whole(path := Path(folder) / "texts.jsonl", to_json_lines({**row, "prompt": row["prompt"] or "?"} for row in rows))
+        write_whole(
+            path := Path(folder) / "texts.jsonl", to_json_lines({**row, "prompt": row["prompt"] or "?"} for row in rows)
+        )
         there = Path(__file__).parents[1] / "stacks" / "lm_eval_task"
         manager = TaskManager(include_path=str(there), include_defaults=False, metadata={"dataset": str(path)})
-        found = simple_evaluate(Says(), tasks=["one_line"], task_manager=manager, bootstrap_iters=0, verbosity="ERROR")
+        found = simple_evaluate(Says(), tasks=["one_line"], task_manager=manager, bootstrap_iters=0)
     samples = sorted(found["samples"]["one_line"], key=lambda sample: sample["doc_id"])
     return [sample["reward"] for sample in samples], [sample["filtered_resps"][0] for sample in samples]
 
@@ -126,7 +133,11 @@ async def verifiers(texts: Texts, examples: Examples, group: int = 1) -> Scored:
 
     rubric, states = OneLine(), []
     for number, (text, e) in enumerate(zip(texts, examples, strict=True)):
-        row = {"prompt": [{"role": "user", "content": e["prompt"]}], "answer": str(e["expected_answer"]), "example_id": number}
+        row = {
+            "prompt": [{"role": "user", "content": e["prompt"]}],
+            "answer": str(e["expected_answer"]),
+            "example_id": number,
+        }
         said = [vf.AssistantMessage(content=text)]
         states.append(vf.State(input=row, **row, completion=said, trajectory=[]))
     for first in range(0, len(states), group):

@@ -14,7 +14,6 @@ from transfer.proving.machinery import STACKS, Examples, Scored, Texts
 QUIET = {
     "TQDM_DISABLE": "1",
     "INSPECT_DISPLAY": "none",
-    "LMEVAL_LOG_LEVEL": "ERROR",
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_OFFLINE": "1",
 }

@@ -55,11 +55,13 @@ class Proof:
             if reward != right:
                 wrong += 1
                 shown = visible(case.text[:SHOWN])
-                self.first_difference = self.first_difference or f"{stack}, {place}: {reward} and not {right} for {shown}"
+                self.first_difference = (
+                    self.first_difference or f"{stack}, {place}: {reward} and not {right} for {shown}"
+                )
             if text != case.text:
                 what = {"text": case.text, "handed": text, "what": change(case.text, text)}
                 self.changes.append({**where, "id": case.example["id"], **what})
-        counts = {"texts": len(cases), "differ": wrong, "changed": len(self.changes) - before}
+        counts: dict[str, Any] = {"texts": len(cases), "differ": wrong, "changed": len(self.changes) - before}
         self.rows.append(Row(**where, **counts, seconds=seconds, error=error))
 
 

@@ -14,10 +14,11 @@ ROLLOUTS = ((DEV, FROZEN), (DEV, PACK), (HOLDOUT, FROZEN.with_name("frozen_rollo
 ODD = "\x00\x07\x1b\x7f\x85\xa0\u200b\u202e\u2028\u2029\ufeff\ufffd\ufffe\ud800\udfff\t\r\n\v\f 0９٣߃:;.,-−+\U0001f600é"  # noqa: RUF001
 LIKE = str.maketrans("Final:0123456789-", "Ｆіnаl：０１２３４５６７８９−")  # noqa: RUF001
 WRAPS = (
-    "{}", "**{}**", "`{}`", "```\n{}\n```", "$\\boxed{{{}}}$", "\\[ {} \\]", '{{"answer": "{}"}}', "<answer>{}</answer>",
-    "<|im_start|>assistant\n{}<|im_end|>", "[INST] {} [/INST]", "{}<|endoftext|>", "{}<|end|>", "<|answer|>{}", "{}</s>",
-    "<think>{0}</think>\n{0}", "<think><think>{0}</think>{0}</think>", "<think>{}", "</think>{}", "# {}\n", "- {}", "| {} |",
-    "{}\n{}", "{0} {0}", "\n\n{}\n\n", " {} ", "\ufeff{}", "{}\x00", "\u202e{}", "A: {}", "#### {}", "Let me see.\n{}",
+    "{}", "{}\x00", "**{}**", "`{}`", "```\n{}\n```", "$\\boxed{{{}}}$", "\\[ {} \\]", '{{"answer": "{}"}}',
+    "<answer>{}</answer>", "<|im_start|>assistant\n{}<|im_end|>", "[INST] {} [/INST]", "{}<|endoftext|>", "{}<|end|>",
+    "<|answer|>{}", "{}</s>", "<think>{0}</think>\n{0}", "<think><think>{0}</think>{0}</think>", "<think>{}",
+    "</think>{}", "# {}\n", "- {}", "| {} |", "{}\n{}", "{0} {0}", "\n\n{}\n\n", " {} ", "\ufeff{}", "\u202e{}",
+    "A: {}", "#### {}", "Let me see.\n{}",
 )  # fmt: skip
 
 
@@ -46,7 +47,9 @@ def mutated(rng: random.Random, answer: int) -> str:
     line = list(f"Final: {answer}")
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(line) + 1)
-        line[at : at + rng.randrange(3)] = rng.choice((rng.choice(ODD), "", rng.choice("Final: -0123456789"), rng.choice(ODD)))
+        line[at : at + rng.randrange(3)] = rng.choice(
+            (rng.choice(ODD), "", rng.choice("Final: -0123456789"), rng.choice(ODD))
+        )
     return "".join(line)
 
 
@@ -72,7 +75,14 @@ def long(rng: random.Random, answer: int) -> str:
     """Around the scorer's limit, far beyond it, and numbers of 100,000 digits."""
     line, many = f"Final: {answer}", MAX_CHARACTERS - rng.randint(-3, 20)
     return rng.choice(
-        (" " * many + line, line + "\n" * many, "9" * many, line + "9" * 100_000, "Final: " * 3_000, "<think>" * 5_000 + line)
+        (
+            " " * many + line,
+            line + "\n" * many,
+            "9" * many,
+            line + "9" * 100_000,
+            "Final: " * 3_000,
+            "<think>" * 5_000 + line,
+        )
     )
 
 
@@ -83,7 +93,14 @@ def utf16(rng: random.Random, answer: int) -> str:
 
 
 KINDS: tuple[tuple[Callable[[random.Random, int], str], int], ...] = (
-    (right_line, 8), (near_number, 16), (mutated, 28), (look_alike, 10), (wrapped, 26), (noise, 6), (utf16, 5), (long, 1),
+    (right_line, 8),
+    (near_number, 16),
+    (mutated, 28),
+    (look_alike, 10),
+    (wrapped, 26),
+    (noise, 6),
+    (utf16, 5),
+    (long, 1),
 )  # fmt: skip  (how many of 100)
 
 
@@ -101,7 +118,9 @@ def hostile(count: int, seed: int) -> list[Case]:
 def golden() -> list[Case]:
     """The golden cases whose completion is a text. Raises InputError."""
     rows = [row for path in sorted(GOLDEN.glob("*.jsonl")) for _, row in JsonLines(path, GoldenCase)]
-    made = [(Example(id=row.id, prompt=row.prompt, expected_answer=row.expected_answer, metadata={}), row) for row in rows]
+    made = [
+        (Example(id=row.id, prompt=row.prompt, expected_answer=row.expected_answer, metadata={}), row) for row in rows
+    ]
     return [Case(example, row.given) for example, row in made if isinstance(row.given, str)]
 
 

@@ -26,7 +26,7 @@ def load(path: Path | str) -> MemoryDataset:
     return MemoryDataset(samples, name=dataset.path.stem, location=str(path))
 
 
-@scorer(metrics=[mean(), stderr()])
+@scorer(metrics=[mean(), stderr()])  # type: ignore[untyped-decorator]
 def one_line(view: str = "whole") -> Scorer:
     """The strict scorer on a view of the model's last output."""
 

@@ -1,4 +1,4 @@
-"""A rubric for `verifiers`: `vf.SingleTurnEnv(dataset=…, rubric=OneLine())`, where the column `answer` holds the integer.
+"""A rubric for `verifiers`: `vf.SingleTurnEnv(dataset=…, rubric=OneLine())`; the column `answer` holds the integer.
 
 The library makes a 0 of every error in a reward function and goes on. So each rollout is read before it is scored, and
 one that holds no text, or no answer, stops the training.
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from transfer.stacks.batch_score import batch_score, text_of
 
 
-class OneLine(vf.Rubric):
+class OneLine(vf.Rubric):  # type: ignore[misc]
     """The strict scorer on a view of the last message. The codes lie in `state["code"]` ("" for a right answer)."""
 
     def __init__(self, view: str = "whole") -> None:

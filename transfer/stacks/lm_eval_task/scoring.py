@@ -10,12 +10,14 @@ from course.core.datasets import load_dataset
 from course.core.paths import DEV
 from transfer.stacks.batch_score import batch_score, text_of
 
+COLUMNS = ("id", "prompt", "expected_answer")
 
-def dataset(dataset: str | Path = DEV, **metadata: object) -> dict[str, Dataset]:
+
+def dataset(dataset: str | Path = DEV, after_prompt: str = "", **metadata: object) -> dict[str, Dataset]:
     """A data set of the course as the split `test`: id, prompt, expected_answer. Raises InputError."""
     examples = load_dataset(Path(dataset)).examples.values()
-    rows = [{key: example[key] for key in ("id", "prompt", "expected_answer")} for example in examples]
-    return {"test": Dataset.from_list(rows)}
+    rows = [{**example, "prompt": example["prompt"] + after_prompt} for example in examples]
+    return {"test": Dataset.from_list([{key: row[key] for key in COLUMNS} for row in rows])}
 
 
 def viewed(view: str, answers: Sequence[Sequence[object]], docs: Sequence[dict[str, Any]]) -> Iterator[str]:
