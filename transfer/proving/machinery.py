@@ -84,7 +84,8 @@ async def inspect(texts: Texts, examples: Examples) -> Scored:
     task = Task(dataset=MemoryDataset(samples), solver=generate(), scorer=one_line())
     model = get_model("mockllm/model", custom_outputs=answer, memoize=False)
     display_type()  # read from the environment now: eval_async alone would choose one that prints
-    quiet: dict[str, Any] = {"log_level": "error", "log_realtime": False, "log_model_api": False}
+    quiet: dict[str, Any] = dict.fromkeys(("log_realtime", "log_model_api", "score_display"), False)
+    quiet |= {"log_level": "error", "log_buffer": 2_000}
     with tempfile.TemporaryDirectory() as folder:
         [log] = await eval_async(task, model=model, log_dir=folder, max_samples=64, **quiet)
         log = await read_eval_log_async(log.location)
@@ -164,7 +165,7 @@ STACKS: dict[str, Stack] = {
     "trl": Stack(trl, "trl", "trl"),
     "trl messages": Stack(partial(trl, messages=True), "trl", "trl"),
     "inspect": Stack(inspect, "inspect_ai", "inspect", slow=True),
-    "lm-eval": Stack(lm_eval, "lm_eval", "lm-eval"),
+    "lm-eval": Stack(lm_eval, "lm_eval", "lm-eval", slow=True),
     "verifiers": Stack(verifiers, "verifiers", "verifiers"),
     "verifiers groups": Stack(partial(verifiers, group=8), "verifiers", "verifiers"),
 }

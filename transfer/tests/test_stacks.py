@@ -16,7 +16,7 @@ from course.score import score
 from transfer.stacks.batch_score import batch_score, compute_score, expected_of, text_of
 
 STACKS = ROOT / "transfer" / "stacks"
-NO_TEXT = (
+NO_TEXT: tuple[Any, ...] = (
     None, 3, 3.5, True, b"Final: 3", (), [], {}, [[]], ["Final: 3"], [None], {"content": None}, {"role": "assistant"},
     [{"role": "assistant", "content": None}], [{"role": "assistant", "content": ["Final: 3"]}],
     [{"role": "assistant", "content": [{"type": "text", "text": "Final: 3"}]}],
