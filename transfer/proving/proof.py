@@ -31,7 +31,8 @@ class Proof:
     """Adds up what came of every stack in every place."""
 
     rows: list[Row] = field(default_factory=list)
-    changes: list[dict[str, Any]] = field(default_factory=list)  # every text that was changed before it was scored
+    # Every text that was changed before it was scored, as Python literals: JSON reads two lone surrogates as one character.
+    changes: list[dict[str, Any]] = field(default_factory=list)
     first_difference: str | None = None
 
     @property
@@ -59,7 +60,7 @@ class Proof:
                     self.first_difference or f"{stack}, {place}: {reward} and not {right} for {shown}"
                 )
             if text != case.text:
-                what = {"text": case.text, "handed": text, "what": change(case.text, text)}
+                what = {"text": ascii(case.text), "handed": ascii(text), "what": change(case.text, text)}
                 self.changes.append({**where, "id": case.example["id"], **what})
         counts: dict[str, Any] = {"texts": len(cases), "differ": wrong, "changed": len(self.changes) - before}
         self.rows.append(Row(**where, **counts, seconds=seconds, error=error))
