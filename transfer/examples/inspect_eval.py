@@ -13,7 +13,7 @@ from course.core.command_line import DONE, option, parse, run_command
 from course.core.datasets import load_dataset
 from course.core.display import console, percent, typed
 from course.core.files import InputError
-from course.core.paths import DEV, RUNS
+from course.core.paths import DEV, PI0, RUNS
 from transfer.examples.pi0 import needs
 from transfer.views import NAMES
 
@@ -31,8 +31,8 @@ def provider(settings: Settings) -> Any:
     """π0 as a model of Inspect's."""
     from inspect_ai.model import GenerateConfig, ModelAPI, ModelOutput, ModelUsage, get_model, modelapi
 
-    from course.core.paths import PI0
-    from course.policy.core.sampling import load_checkpoint, sample_completions
+    with needs("torch", "-e '.[policy]'"):
+        from course.policy.core.sampling import load_checkpoint, sample_completions
 
     policy, tokenizer = load_checkpoint(PI0)
     ids = {example["prompt"]: example["id"] for example in load_dataset(settings.dataset).examples.values()}
@@ -52,7 +52,7 @@ def provider(settings: Settings) -> Any:
 
 def run(settings: Settings) -> Any:
     """Inspect's log of the evaluation. Raises InputError."""
-    with needs("inspect-ai", "transfer/requirements-inspect.txt"):
+    with needs("inspect-ai", "-r transfer/requirements-inspect.txt"):
         from inspect_ai import Task
         from inspect_ai import eval as evaluate
         from inspect_ai.solver import generate

@@ -26,7 +26,7 @@ class Settings:
 
 def run(settings: Settings) -> list[float]:
     """The reward of each example. Raises InputError."""
-    with needs("lm-eval", "transfer/requirements-lm-eval.txt"):
+    with needs("lm-eval", "-r transfer/requirements-lm-eval.txt"):
         from lm_eval import simple_evaluate
         from lm_eval.models.huggingface import HFLM
         from lm_eval.tasks import TaskManager

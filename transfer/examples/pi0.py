@@ -14,14 +14,14 @@ from transfer.proving.places import QUIET
 
 
 @contextmanager
-def needs(package: str, requirements: str) -> Iterator[None]:
+def needs(package: str, to_install: str) -> Iterator[None]:
     """Imports of a package that may be missing, and their notices. Raises InputError with what to type."""
     os.environ.update(QUIET)
     warnings.simplefilter("ignore", FutureWarning)  # of one library about another
     try:
         yield
     except ImportError as error:
-        raise InputError(package, f"not installed: pip install -r {requirements} ({error})") from None
+        raise InputError(package, f"not installed: pip install {to_install} ({error})") from None
 
 
 def load_pi0(folder: Path = PI0) -> tuple[Any, Any]:

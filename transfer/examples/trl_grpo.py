@@ -29,7 +29,7 @@ class Settings:
 
 def run(settings: Settings) -> list[float]:
     """The mean reward of each step's completions. Raises InputError."""
-    with needs("trl", "transfer/requirements-trl.txt"):
+    with needs("trl", "-r transfer/requirements-trl.txt"):
         from datasets import Dataset
         from transformers import PrinterCallback
         from trl import GRPOConfig, GRPOTrainer

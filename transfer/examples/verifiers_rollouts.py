@@ -26,7 +26,7 @@ class Settings:
 
 def run(settings: Settings) -> list[Any]:
     """The states of all rollouts, scored: `reward`, `advantage`, `code`. Raises InputError."""
-    with needs("verifiers", "transfer/requirements-verifiers.txt"):
+    with needs("verifiers", "-r transfer/requirements-verifiers.txt"):
         import verifiers.legacy as vf
 
         from transfer.stacks.verifiers_rubric import OneLine

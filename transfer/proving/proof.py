@@ -31,7 +31,7 @@ class Proof:
     """Adds up what came of every stack in every place."""
 
     rows: list[Row] = field(default_factory=list)
-    # Every text that was changed before it was scored, as Python literals: JSON reads two lone surrogates as one character.
+    # Texts that were changed before they were scored, as Python literals: JSON cannot hold a surrogate beside another.
     changes: list[dict[str, Any]] = field(default_factory=list)
     first_difference: str | None = None
 
