@@ -1,6 +1,7 @@
 """The adapters: the scorer's rewards, no silent zero, and examples that run."""
 
 import asyncio
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,4 @@ def test_inspect_fails_a_sample_that_has_no_output_or_no_target(tmp_path: Path) 
         samples = MemoryDataset([Sample(id=1, input="a", target=target)])
         [log] = evaluate(Task(dataset=samples, solver=generate(), scorer=one_line()), **how)
         assert log.status == "error"
+    gc.collect()  # the streams that Inspect leaves open are complained of here, where that is filtered
