@@ -18,13 +18,25 @@ import msgspec
 from rich.console import Console
 
 from course.core.command_line import DONE, option, parse, run_command
-from course.core.display import console, percent, table, typed, unusual_characters, visible
+from course.core.display import console, filled, percent, typed, unusual_characters, visible
 from course.core.files import InputError, read_json, sha256_file
 from course.core.manifest import RESULTS, SUMMARY, Manifest, has_whole_seal, load_manifest
 from course.core.paths import RUNS
 from course.core.runs import HANDWRITTEN, Result, damage, has_a_note, list_runs, load_results
 from course.core.scoring import REASONS, spelt
 
+COLUMNS = (
+    "run",
+    "loop",
+    "data set or demo",
+    "completions",
+    "prompts",
+    "scorer",
+    "sampling",
+    "change",
+    "note",
+    ">pass rate",
+)
 Numbered = tuple[int, Result]  # a result, and its place in the file
 
 
@@ -133,8 +145,7 @@ def print_runs(runs_dir: Path) -> None:
     if not runs:
         out.print(f"no runs in {runs_dir} yet. Make one: make eval")
         return
-    columns = ("run", "loop", "data set or demo", "completions", "prompts", "scorer", "sampling", "change", "note")
-    rows = table(*columns, ">pass rate")
+    rows: list[list[str]] = []
     refused = []
     for run in runs:
         try:
@@ -143,10 +154,11 @@ def print_runs(runs_dir: Path) -> None:
             if not has_whole_seal(run) or sha256_file(run / SUMMARY) != manifest.files.get(SUMMARY):
                 cells[-1] += " (DAMAGED)"
         except InputError as error:
-            cells = ["?", "unreadable"]
+            cells = ["?", "unreadable", *[""] * (len(COLUMNS) - 3)]
             refused.append(error)
-        rows.add_row(run.name, *cells)
-    out.print(rows)
+        rows.append([run.name, *cells])
+    used = [at for at, name in enumerate(COLUMNS) if any(row[at] for row in rows)]
+    out.print(filled([COLUMNS[at] for at in used], ([row[at] for at in used] for row in rows)))
     for reason in refused:
         out.print(f"unreadable: {reason}; python -m course.report shows what is left of it")
     out.print("The rates are what the runs say. python -m course.verify_run --run RUN derives one again.")
@@ -173,7 +185,7 @@ def cells_of(manifest: Manifest, rate: Rate) -> list[str]:
         manifest.prompts_version,
         f"v{scorer.spec_version} {scorer.sha256[:8]}{seal}",
         how,
-        visible(f"{change.declared} (since {change.parent})" if change else "none"),
+        visible(f"{change.declared} (since {change.parent})" if change else ""),
         visible(manifest.note or ""),
         passed,
     ]

@@ -143,7 +143,7 @@ def test_several_files_make_a_run_each(command: Command, dataset: Path, completi
     bad = write_rows(folder / "bad.jsonl", [{"id": "x9", "completion": "Final: 1"}])
     done = command("course.eval", *words, "--completions", folder / "a.jsonl", bad, folder / "b.jsonl")
     assert done.code == 2
-    assert done.err == f"error: {bad}, line 1: completion for unknown id 'x9'\n"
+    assert done.err.startswith(f"error: {bad}, line 1: completion for unknown id 'x9'; the data set's first is 'x0'")
     assert "a.jsonl: 1/4 passed" in done.out
     assert len(list(runs.iterdir())) == 3, "what was measured before stays, and is named"
     done = command("course.eval", *words, "--completions", runs)

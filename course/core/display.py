@@ -20,7 +20,7 @@ from rich.text import Text
 
 from course.core.files import InputError, reason_of
 
-PIPED_WIDTH = 160
+PIPED_WIDTH = 200
 SMALLEST_P = 1e-300  # below it a p-value has no digits
 STAND_INS = "·→↵\u115f\u1160\u2800\u3164\uffa0"  # what stands for the unseen, and letters that show nothing
 SIGNS = {"\n": "↵", "\t": "→", " ": " "}

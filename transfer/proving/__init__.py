@@ -1,0 +1,1 @@
+"""What `transfer.prove` puts to the stacks (`texts`), and how each stack is made to score it (`machinery`)."""
