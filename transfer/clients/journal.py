@@ -1,0 +1,121 @@
+"""The answers as they came, kept in a file that only grows, so that a run may be killed at any moment.
+
+The first line says what was asked; each further line is one answer, on disk before the next is written. A killed run
+leaves at most one torn last line: it is cut away and its request asked again. Whatever stands in a whole line is never
+asked again. One process at a time: the second is refused (where the system has locks).
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from course.core.files import InputError, lines_of, reason_of, strict_json, to_json
+from transfer.clients import Answer, one_line
+
+if sys.platform != "win32":
+    import fcntl
+
+
+class Header(msgspec.Struct, forbid_unknown_fields=True):
+    """The first line: everything on which an answer depends."""
+
+    asked: dict[str, Any]
+
+
+class Journal:
+    """The file of answers to one question. Raises InputError for another's, a damaged one, or one in use."""
+
+    def __init__(self, path: Path, asked: dict[str, Any]) -> None:
+        self.path = path
+        self.answers: dict[tuple[str, int], Answer] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        except OSError as error:
+            raise InputError(path, f"cannot write: {reason_of(error)}") from None
+        try:
+            self.lock()
+            if self.cut_torn_line() == 0:
+                self.write(Header(asked))
+            else:
+                self.read(msgspec.json.decode(to_json(asked)))
+        except BaseException:
+            self.close()
+            raise
+
+    def lock(self) -> None:
+        """Refuse a file that another process is writing. Some systems and folders have no locks, and refuse nothing."""
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(self.path, "another process is asking into it: wait for it, or stop it") from None
+            except OSError:
+                pass
+
+    def cut_torn_line(self) -> int:
+        """Cut away what follows the last newline. Returns the size of what is left, in bytes."""
+        end = size = os.fstat(self.file).st_size
+        block = b""
+        while end and b"\n" not in block:
+            end = max(0, end - (1 << 16))
+            os.lseek(self.file, end, os.SEEK_SET)
+            block = os.read(self.file, 1 << 16)
+        whole = end + block.rfind(b"\n") + 1
+        if whole < size:
+            os.ftruncate(self.file, whole)
+        return whole
+
+    def read(self, asked: dict[str, Any]) -> None:
+        """All that was answered. Raises InputError."""
+        for number, line in lines_of(self.path):
+            try:
+                row = strict_json(line, Header if number == 1 else Answer)
+                if number == 1:
+                    self.compare(row.asked, asked)
+                elif self.has_text(row.key):
+                    raise ValueError(f"{row.id!r}, sample {row.sample}, is answered twice")
+                else:
+                    self.answers[row.key] = row
+            except ValueError as error:
+                raise InputError(self.path, str(error), number) from None
+
+    def compare(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        """Raises ValueError if something else was asked, or otherwise, and says what differs."""
+        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        if names:
+            differ = "; ".join(f"{name} was {shown(before.get(name))}, now {shown(now.get(name))}" for name in names)
+            raise ValueError(f"these are answers to another question, so name another --out: {differ}")
+
+    def has_text(self, key: tuple[str, int]) -> bool:
+        """Was this request answered, and not failed for good?"""
+        answer = self.answers.get(key)
+        return answer is not None and answer.error is None
+
+    def record(self, answer: Answer) -> None:
+        """Put an answer on disk. Raises InputError."""
+        self.write(answer)
+        self.answers[answer.key] = answer
+
+    def write(self, row: Any) -> None:
+        """One line, on disk when this returns. Raises InputError."""
+        line = to_json(row) + b"\n"
+        try:
+            while line:
+                line = line[os.write(self.file, line) :]
+            os.fsync(self.file)
+        except OSError as error:
+            raise InputError(self.path, f"cannot write: {reason_of(error)}") from None
+
+    def close(self) -> None:
+        """Let others write."""
+        os.close(self.file)
+
+
+def shown(value: Any) -> str:
+    """A setting in few words."""
+    return "none" if value is None else one_line(json.dumps(value, ensure_ascii=False), 60)
