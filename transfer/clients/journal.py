@@ -5,6 +5,7 @@ leaves at most one torn last line: it is cut away and its request asked again. W
 asked again. One process at a time: the second is refused (where the system has locks).
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -18,6 +19,8 @@ from transfer.clients import Answer, one_line
 
 if sys.platform != "win32":
     import fcntl
+
+BLOCK = 1 << 16  # bytes
 
 
 class Header(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,12 +42,13 @@ class Journal:
             raise InputError(path, f"cannot write: {reason_of(error)}") from None
         try:
             self.lock()
-            if self.cut_torn_line() == 0:
+            self.cut_torn_line()
+            self.read(msgspec.json.decode(to_json(asked)))
+            if not self.answers:
+                os.ftruncate(self.file, 0)
                 self.write(Header(asked))
-            else:
-                self.read(msgspec.json.decode(to_json(asked)))
         except BaseException:
-            self.close()
+            os.close(self.file)
             raise
 
     def lock(self) -> None:
@@ -52,47 +56,43 @@ class Journal:
         if sys.platform != "win32":
             try:
                 fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(self.path, "another process is asking into it: wait for it, or stop it") from None
-            except OSError:
-                pass
+                in_use = os.fstat(self.file).st_nlink == 0  # the other has just removed it, see `close`
+            except OSError as error:
+                in_use = isinstance(error, BlockingIOError)
+            if in_use:
+                raise InputError(self.path, "another process is asking into it: wait for it, or stop it")
 
-    def cut_torn_line(self) -> int:
-        """Cut away what follows the last newline. Returns the size of what is left, in bytes."""
-        end = size = os.fstat(self.file).st_size
+    def cut_torn_line(self) -> None:
+        """Cut away what follows the last newline."""
+        start = size = os.fstat(self.file).st_size
         block = b""
-        while end and b"\n" not in block:
-            end = max(0, end - (1 << 16))
-            os.lseek(self.file, end, os.SEEK_SET)
-            block = os.read(self.file, 1 << 16)
-        whole = end + block.rfind(b"\n") + 1
-        if whole < size:
+        while start and b"\n" not in block:
+            start = max(0, start - BLOCK)
+            os.lseek(self.file, start, os.SEEK_SET)
+            block = os.read(self.file, BLOCK)
+        if (whole := start + block.rfind(b"\n") + 1) < size:
             os.ftruncate(self.file, whole)
-        return whole
 
     def read(self, asked: dict[str, Any]) -> None:
-        """All that was answered. Raises InputError."""
+        """All answers that are there. Raises InputError."""
+        differ = ""
         for number, line in lines_of(self.path):
             try:
-                row = strict_json(line, Header if number == 1 else Answer)
                 if number == 1:
-                    self.compare(row.asked, asked)
-                elif self.has_text(row.key):
-                    raise ValueError(f"{row.id!r}, sample {row.sample}, is answered twice")
-                else:
-                    self.answers[row.key] = row
+                    differ = difference(strict_json(line, Header).asked, asked)
+                    continue
+                answer: Answer = strict_json(line, Answer)
+                if self.has_text(answer.key):
+                    raise ValueError(f"{answer.id!r}, sample {answer.sample}, is answered twice")
             except ValueError as error:
                 raise InputError(self.path, str(error), number) from None
-
-    def compare(self, before: dict[str, Any], now: dict[str, Any]) -> None:
-        """Raises ValueError if something else was asked, or otherwise, and says what differs."""
-        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-        if names:
-            differ = "; ".join(f"{name} was {shown(before.get(name))}, now {shown(now.get(name))}" for name in names)
-            raise ValueError(f"these are answers to another question, so name another --out: {differ}")
+            self.answers[answer.key] = answer
+        if self.answers and differ:
+            reason = f"these are answers to another question, so name another --out: {differ}"
+            raise InputError(self.path, reason, 1)
 
     def has_text(self, key: tuple[str, int]) -> bool:
-        """Was this request answered, and not failed for good?"""
+        """Was this request answered, and did not fail for good?"""
         answer = self.answers.get(key)
         return answer is not None and answer.error is None
 
@@ -112,10 +112,19 @@ class Journal:
             raise InputError(self.path, f"cannot write: {reason_of(error)}") from None
 
     def close(self) -> None:
-        """Let others write."""
+        """Let others write. A file without an answer is removed."""
+        if not self.answers:
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                self.path.unlink()
         os.close(self.file)
+
+
+def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What was asked otherwise; empty where nothing was."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return "; ".join(f"{name} was {shown(before.get(name))}, now {shown(now.get(name))}" for name in names)
 
 
 def shown(value: Any) -> str:
     """A setting in few words."""
-    return "none" if value is None else one_line(json.dumps(value, ensure_ascii=False), 60)
+    return "none" if value is None else one_line(json.dumps(value), 60)
