@@ -43,6 +43,8 @@ class Endpoint:
     async def answer_all(self, requests: Iterator[Request], record: Callable[[Answer], None], begun: bool) -> None:
         from openai import AsyncOpenAI
 
+        asyncio.get_running_loop().set_exception_handler(without_interrupts)
+
         async def worker() -> None:
             nonlocal begun
             for request in requests:  # all workers draw from the one iterator
@@ -112,3 +114,9 @@ class Endpoint:
         """A chat of one question."""
         system = [] if self.system_prompt is None else [{"role": "system", "content": self.system_prompt}]
         return [*system, {"role": "user", "content": prompt}]
+
+
+def without_interrupts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Ctrl-C strikes inside a task, and ends the command: asyncio need not report it a second time."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)

@@ -46,7 +46,9 @@ class FaultProxy:
     def spoil(self, handler: BaseHTTPRequestHandler, kind: str) -> None:
         handler.close_connection = True
         if kind in ("429", "500"):
-            send(handler, int(kind), b'{"error": {"message": "busy"}}', {"Retry-After": "0.01"} if kind == "429" else {})
+            send(
+                handler, int(kind), b'{"error": {"message": "busy"}}', {"Retry-After": "0.01"} if kind == "429" else {}
+            )
         elif kind == "garbage":
             send(handler, 200, b"<html>bad gateway \xff</html>")
         elif kind == "no answer":

@@ -25,7 +25,7 @@ def serving(answer: Callable[[BaseHTTPRequestHandler, bytes], None]) -> Iterator
     """A server in threads of this process, whose handler is a function. Yields its base URL."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802  (http.server's name)
+        def do_POST(self) -> None:
             answer(self, self.rfile.read(int(self.headers["Content-Length"])))
 
         def log_message(self, *_: Any) -> None:
@@ -49,7 +49,11 @@ def serving(answer: Callable[[BaseHTTPRequestHandler, bytes], None]) -> Iterator
 def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
     """A whole answer."""
     handler.send_response(status)
-    for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}.items():
+    for name, value in {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **(headers or {}),
+    }.items():
         handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(body)
@@ -58,8 +62,14 @@ def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: dic
 
 def chat_body(content: Any, finish_reason: str = "stop", **message: Any) -> bytes:
     """The body of a chat's answer."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": finish_reason}
-    return json.dumps({"id": "x", "object": "chat.completion", "choices": [choice], "usage": {"total_tokens": 3}}).encode()
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": content, **message},
+        "finish_reason": finish_reason,
+    }
+    return json.dumps(
+        {"id": "x", "object": "chat.completion", "choices": [choice], "usage": {"total_tokens": 3}}
+    ).encode()
 
 
 def made_up(body: dict[str, Any]) -> bytes:

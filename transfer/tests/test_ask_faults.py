@@ -89,6 +89,6 @@ def test_fifty_kills_lose_nothing_and_ask_for_nothing_that_is_on_disk(tmp_path: 
     assert out.read_bytes() == without_faults(tmp_path, DEV, SAMPLES)
     assert len(proxy.handed_over) == len(keys) * SAMPLES
     lost_on_the_way = proxy.handed_over.total() - len(proxy.handed_over)
-    assert lost_on_the_way <= KILLS * PARALLEL + proxy.spoilt["hang"]  # what was under way when a kill struck
+    assert lost_on_the_way <= KILLS * PARALLEL  # what was under way when a kill struck
     print(f"{KILLS} kills, {proxy.spoilt.total()} calls, {seconds:.0f} s, {lost_on_the_way} answers lost on the way")
     assert KEY.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
