@@ -24,7 +24,7 @@ from course.core.files import InputError, sha256, to_json_lines, to_pretty_json,
 from course.core.runs import outside_of_runs
 from course.core.scoring import CUT_OFF
 from course.datasets.describe import text_of
-from transfer.clients import Answer, Client, Request
+from transfer.clients import Answer, Client, Request, is_text
 from transfer.clients.journal import Journal
 from transfer.clients.options import Asking, client_of, sampling_of
 from transfer.views import NAMES, seen
@@ -63,8 +63,12 @@ def journal_path(out: Path) -> Path:
 
 
 def requests_of(dataset: Dataset, n: int) -> Iterator[Request]:
-    """Every sample of every prompt, in the order of the data set."""
+    """Every sample of every prompt, in the order of the data set. Raises InputError."""
     for example in dataset.examples.values():
+        if not is_text(example["id"] + example["prompt"]):
+            raise InputError(
+                dataset.path, f"{example['id']!r} holds half a character (a surrogate), and cannot be sent"
+            )
         yield from (Request(example["id"], sample, example["prompt"]) for sample in range(n))
 
 
@@ -105,6 +109,7 @@ def run(settings: Settings) -> Findings:
     """Ask, and write the completions and their sidecar. Raises InputError."""
     dataset, sampling = load_dataset(settings.dataset), sampling_of(settings)
     system = None if settings.system_prompt is None else text_of(settings.system_prompt)
+    requests = list(requests_of(dataset, settings.n))
     client = client_of(settings, sampling, system)
     about, sampling.request = client.about, client.about.request
     if about.note:
@@ -113,7 +118,6 @@ def run(settings: Settings) -> Findings:
     asked: dict[str, Any] = {"prompts_sha256": dataset.prompts_sha256, "system_prompt": system}
     journal = Journal(journal_path(settings.out), {**who, **asked, **msgspec.structs.asdict(sampling)})
     try:
-        requests = list(requests_of(dataset, settings.n))
         requested = ask(client, requests, journal, settings.again)
         answers = [journal.answers[request.key] for request in requests]
         data = to_json_lines(completion_of(answer, NAMES[settings.view]) for answer in answers)

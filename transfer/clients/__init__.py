@@ -68,6 +68,11 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(":".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()[:4]) >> 1
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be sent at all: half a character (a lone surrogate, which JSON allows) has no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def one_line(text: object, longest: int = 300) -> str:
     """What somebody said, as a reason that takes one line."""
     said = " ".join(str(text).split())

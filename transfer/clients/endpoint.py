@@ -16,6 +16,7 @@ from transfer.clients import About, Answer, Request, seed_of
 from transfer.clients.back_off import PATIENCE, BackOff, retry_after
 from transfer.clients.key import api_key, without_key
 from transfer.clients.replies import RefusedError, TryAgainError, failed, read, words_of
+from transfer.clients.stopping import run_until_stopped
 
 AGAIN, NEVER = {408, 409, 425, 429}, {401, 404}
 
@@ -38,12 +39,10 @@ class Endpoint:
 
     def answer(self, requests: Sequence[Request], record: Callable[[Answer], None], begun: bool) -> None:
         """Ask for all, `parallel` at a time; each answer is recorded as it comes. Raises InputError."""
-        asyncio.run(self.answer_all(iter(requests), record, begun))
+        run_until_stopped(self.answer_all(iter(requests), record, begun))
 
     async def answer_all(self, requests: Iterator[Request], record: Callable[[Answer], None], begun: bool) -> None:
         from openai import AsyncOpenAI
-
-        asyncio.get_running_loop().set_exception_handler(without_interrupts)
 
         async def worker() -> None:
             nonlocal begun
@@ -114,9 +113,3 @@ class Endpoint:
         """A chat of one question."""
         system = [] if self.system_prompt is None else [{"role": "system", "content": self.system_prompt}]
         return [*system, {"role": "user", "content": prompt}]
-
-
-def without_interrupts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Ctrl-C strikes inside a task, and ends the command: asyncio need not report it a second time."""
-    if not isinstance(context.get("exception"), KeyboardInterrupt):
-        loop.default_exception_handler(context)

@@ -8,7 +8,7 @@ from course.core.command_line import option
 from course.core.datasets import MOST_SAMPLES, Sampling
 from course.core.files import InputError
 from course.datasets.describe import identity, text_of
-from transfer.clients import About, Client
+from transfer.clients import About, Client, is_text
 from transfer.clients.back_off import BackOff
 from transfer.clients.endpoint import Endpoint
 from transfer.clients.key import checked_url
@@ -53,6 +53,8 @@ class Asking:
             raise InputError("--system-prompt", "a prompt that is continued as it stands has no place for it")
         if "" in self.stop:
             raise InputError("--stop", "an empty text stands everywhere")
+        if not is_text("".join((self.model, *self.stop))):
+            raise InputError("--model or --stop", "not UTF-8 text")
 
 
 def sampling_of(settings: Asking) -> Sampling:

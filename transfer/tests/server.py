@@ -78,6 +78,18 @@ def made_up(body: dict[str, Any]) -> bytes:
     return chat_body(f"Final: {int(hashlib.sha256(name.encode()).hexdigest()[:4], 16)}")
 
 
+class Upstream:
+    """Answers each call as `reply` says, and remembers what it was asked."""
+
+    def __init__(self, reply: Any = made_up) -> None:
+        self.reply, self.bodies, self.keys = reply, list[dict[str, Any]](), set[str | None]()
+
+    def __call__(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        self.bodies.append(json.loads(body))
+        self.keys.add(handler.headers["Authorization"])
+        send(handler, 200, self.reply(self.bodies[-1]))
+
+
 def refuse(status: int, message: str, **headers: str) -> Callable[[BaseHTTPRequestHandler, bytes], None]:
     """A handler that refuses all."""
     body = json.dumps({"error": {"message": message, "type": "x"}}).encode()
@@ -92,7 +104,7 @@ def transformers_serve(folder: Path) -> Iterator[tuple[str, str]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [Path(sys.executable).with_name("transformers"), "serve", folder, "--host", "127.0.0.1"]
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder), "--host", "127.0.0.1"]
     log = folder.with_name("serve.log")
     with log.open("wb") as said:
         server = subprocess.Popen(

@@ -72,7 +72,8 @@ def test_a_folder_draws_the_same_tokens_as_the_course(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("temperature", "top_p", "seed"), [(0.0, 1.0, 0), (0.7, 0.8, 3), (2.0, 1.0, 5)])
 def test_knobs_of_a_folder(tmp_path: Path, temperature: float, top_p: float, seed: int) -> None:
-    dataset, knobs = few(tmp_path, 20), {"temperature": temperature, "top_p": top_p, "seed": seed, "n": 2}
+    dataset = few(tmp_path, 20)
+    knobs: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "seed": seed, "n": 2}
     for batch in (3, 64):
         out = tmp_path / f"{batch}.jsonl"
         run(Settings(dataset=dataset, out=out, parallel=batch, **LOCAL, **knobs))
@@ -126,7 +127,8 @@ def test_what_is_no_model(tmp_path: Path, damage: str) -> None:
 
 
 def test_a_server_frames_prompts_as_the_course_does(tmp_path: Path, served: dict[str, Any]) -> None:
-    dataset, greedy = few(tmp_path, 30), {"temperature": 0.0, "parallel": 4}
+    dataset = few(tmp_path, 30)
+    greedy: dict[str, Any] = {"temperature": 0.0, "parallel": 4}
     for name in PLAIN:
         assert sha256_file(Path(served["model"]) / name) == sha256_file(PI0 / name)
     for api in ("chat", "completions"):
