@@ -1,0 +1,1 @@
+"""What is proven of the wing: `python -m pytest transfer/tests`."""
