@@ -2,6 +2,7 @@
 
 A request is sent again after 429, 408, a 5xx, a time-out, a lost connection, or a body that is no valid answer. Any
 other refusal is final: of the request, or of the command where nothing was answered yet, or key or model are refused.
+So is an address where nobody listens, after all attempts.
 The key comes from OPENAI_API_KEY and goes into the request's header, and nowhere else.
 """
 
@@ -15,7 +16,7 @@ from course.core.files import InputError
 from transfer.clients import About, Answer, Request, seed_of
 from transfer.clients.back_off import PATIENCE, BackOff, retry_after
 from transfer.clients.key import api_key, without_key
-from transfer.clients.replies import RefusedError, TryAgainError, failed, read, words_of
+from transfer.clients.replies import RefusedError, TryAgainError, UnreachableError, failed, read, words_of
 from transfer.clients.stopping import run_until_stopped
 
 AGAIN, NEVER = {408, 409, 425, 429}, {401, 404}
@@ -52,7 +53,8 @@ class Endpoint:
                     begun = begun or answer.error is None
                 except RefusedError as refused:
                     if not begun or refused.status in NEVER:
-                        raise InputError(self.base_url, f"the server refuses: {refused}") from None
+                        said = "the server refuses: " if refused.status else ""
+                        raise InputError(self.base_url, f"{said}{refused}") from None
                     answer = failed(request, str(refused), refused.attempts)
                 record(answer)
 
@@ -77,6 +79,8 @@ class Endpoint:
                 raise
             except TryAgainError as failure:
                 reason, asked = str(failure), failure.asked
+                if isinstance(failure, UnreachableError) and attempt == self.back_off.attempts:
+                    raise RefusedError(reason, 0, attempt) from None
             if (asked or 0) > PATIENCE:
                 reason = f"{reason}; the server asks to wait {asked:.0f} s"
                 break
@@ -86,6 +90,7 @@ class Endpoint:
 
     async def send(self, client: Any, request: Request) -> bytes:
         """The body of the server's answer. Raises TryAgainError, RefusedError."""
+        import httpx
         import openai
 
         seed = {"seed": seed_of(self.seed, request.sample, request.id)} if self.send_seed else {}
@@ -107,6 +112,8 @@ class Endpoint:
                 raise TryAgainError(reason, retry_after(error.response.headers)) from None
             raise RefusedError(reason, status) from None
         except openai.OpenAIError as error:
+            if isinstance(error.__cause__, httpx.ConnectError):
+                raise UnreachableError(f"no connection: {without_key(error.__cause__, self.key)}") from None
             raise TryAgainError(f"connection lost: {without_key(error.__cause__ or error, self.key)}") from None
 
     def messages(self, prompt: str) -> list[dict[str, str]]:

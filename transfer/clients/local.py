@@ -125,6 +125,7 @@ def draws_of(requests: Sequence[Request], sampling: Sampling, prompt_tokens: int
 def loaded(folder: Path, kind: str, **how: Any) -> Any:
     """A tokenizer or a model, from the folder's files alone: nothing is fetched, and none of its code is run."""
     try:
+        import_module("torch")
         transformers: Any = import_module("transformers")
     except ModuleNotFoundError as error:
         raise InputError(error.name, "missing: pip install -r transfer/requirements-transformers.txt") from None

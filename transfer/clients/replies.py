@@ -40,12 +40,16 @@ class TryAgainError(Exception):
         self.asked = asked
 
 
-class RefusedError(Exception):
-    """A request was refused for good."""
+class UnreachableError(TryAgainError):
+    """Nobody listens at the address."""
 
-    def __init__(self, reason: str, status: int) -> None:
+
+class RefusedError(Exception):
+    """A request was refused for good; status 0: nobody was there to be asked."""
+
+    def __init__(self, reason: str, status: int, attempts: int = 1) -> None:
         super().__init__(reason)
-        self.status, self.attempts = status, 1
+        self.status, self.attempts = status, attempts
 
 
 def read(content: bytes, request: Request, attempts: int, key: str) -> Answer:

@@ -173,3 +173,11 @@ def test_a_prompt_that_cannot_be_sent_is_named(tmp_path: Path) -> None:
     assert (code, said) == (2, "")
     assert error == f"error: {dataset}: 'a' holds half a character (a surrogate), and cannot be sent\n"
     assert list(tmp_path.iterdir()) == [dataset]
+
+
+def test_an_address_where_nobody_listens_stops_the_command(tmp_path: Path) -> None:
+    hurry = ("--attempts", 3, "--back-off", 0.01)
+    code, said, error = typed(words_of(tmp_path / "a.jsonl", "http://127.0.0.1:9/v1", *hurry))
+    assert (code, said) == (2, "")
+    assert error == "error: http://127.0.0.1:9/v1: no connection: All connection attempts failed\n"
+    assert not list(tmp_path.iterdir())
