@@ -18,23 +18,14 @@ from pathlib import Path
 
 from rich.table import Table
 
+from course.core import leaderboard as boards
 from course.core import stats
 from course.core.command_line import DONE, FOUND, FoundError, option, parse, run_command
 from course.core.comparison import Comparison, NotComparable, Reason, checked_run, compare_runs
 from course.core.declarations import declare_afterwards
 from course.core.display import console, filled, p_value, percent, table, typed, visible
 from course.core.files import InputError, to_pretty_json, write_whole
-from course.core.leaderboard import (
-    MEANING,
-    Leaderboard,
-    as_csv,
-    as_json,
-    leaderboard,
-    pairs_shown,
-    refusals_shown,
-    runs_shown,
-    verdict_of,
-)
+from course.core.leaderboard import Leaderboard
 from course.core.manifest import load_manifest
 from course.core.runs import outside_of_runs
 
@@ -113,30 +104,30 @@ def print_board(board: Leaderboard) -> None:
     out = console()
     for what, meaning in board.flaws:
         out.print(f"LEFT OUT, {meaning}: {what}")
-    out.print(filled(*runs_shown(board.rows)))
-    out.print("", *textwrap.wrap(MEANING, 110), sep="\n")
+    out.print(filled(*boards.runs_shown(board.rows)))
+    out.print("", *textwrap.wrap(boards.MEANING, 110), sep="\n")
     if board.compared:
         how = "p is paired and, unless drawn, exact; corrected for all of them by Holm's rule"
         out.print(f"\nPairs compared: {len(board.compared)}; {how}.")
-        out.print(filled(*pairs_shown(board)))
+        out.print(filled(*boards.pairs_shown(board)))
         for line in board.caveats:
             out.print(f"NOT VERIFIED, {line}")
     if board.refused:
         out.print("\nNot comparable:")
-        out.print(filled(*refusals_shown(board)))
-    out.print(f"\nVerdict: {verdict_of(board)}")
+        out.print(filled(*boards.refusals_shown(board)))
+    out.print(f"\nVerdict: {boards.verdict_of(board)}")
 
 
 def compare_many(settings: Settings) -> int:
     """The table of several runs, printed and written. Returns the exit code."""
-    board = leaderboard([checked_run(run) for run in settings.runs])
+    board = boards.leaderboard([checked_run(run) for run in settings.runs])
     if not board.rows:
         raise FoundError(*(f"{meaning}: {what}" for what, meaning in board.flaws))
     print_board(board)
     if settings.json:
-        write_whole(settings.json, to_pretty_json(as_json(board)))
+        write_whole(settings.json, to_pretty_json(boards.as_json(board)))
     if settings.csv:
-        write_whole(settings.csv, as_csv(board.rows).encode("utf-8", "backslashreplace"))
+        write_whole(settings.csv, boards.as_csv(board.rows).encode("utf-8", "backslashreplace"))
     runs = " ".join(map(typed, settings.runs))
     console().print(f"\nNext: python -m course.report {runs}   (the same as a page)")
     return FOUND if board.flaws or board.refused else DONE

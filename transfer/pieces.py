@@ -2,31 +2,30 @@
 
 import functools
 import io
+import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import msgspec
 
 from course.core.datasets import Completion, CompletionsFile, Dataset, load_dataset
 from course.core.files import LARGEST_JSON, InputError, open_file
 from course.core.measurement import results_of
 from course.core.runs import result_line
-from course.core.stats import FAILED
+from course.core.stats import FAILED, Tally
 
 PIECE = 4 << 20  # bytes
-Told = tuple[
-    int, str, int, float, str | None, str | None
-]  # of a result: line in the piece, id, sample; and what counts
 
 
-class Scored(msgspec.Struct):
-    """What became of a piece: its results as they stand in a run, what is counted of each, and the first fault."""
+@dataclass
+class Scored:
+    """What became of a piece: its results as they stand in a run, and what is counted of them."""
 
-    lines: int  # of the piece, blank ones too
-    results: bytes
-    told: list[Told]
-    fault: tuple[int | None, str] | None = None  # line in the piece, reason; nothing after it was scored
+    lines: int = 0  # ends of lines in the piece
+    results: bytes = b""
+    seen: dict[str, int] = field(default_factory=dict)  # as in `CompletionsFile`, of the examples in the piece
+    far: set[tuple[str, int]] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
+    faulty: bool = False  # something is wrong in it: whoever reads it in its place says what, and on which line
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,6 @@ class Piece:
     path: Path
     begin: int
     end: int
-    first: bool  # of all: only there a line may begin with a byte-order mark
 
     def read(self) -> bytes:
         """Its bytes; of a line that is longer than a line may be, the beginning. Raises OSError."""
@@ -47,6 +45,13 @@ class Piece:
             data = file.read(max(0, self.end - file.tell()))
             return data if data.endswith(b"\n") or not data else data + end_of_line(file)
 
+    def lines(self, data: bytes, before: int) -> Iterator[tuple[int, bytes]]:
+        """Its lines, each with its number in the file, where so many stand before it. Raises InputError."""
+        for number, line in enumerate(io.BytesIO(data), start=before + 1):
+            if len(line) > LARGEST_JSON:
+                raise InputError(self.path, f"the line is longer than {LARGEST_JSON >> 20} MB", number)
+            yield number, line
+
 
 def end_of_line(file: io.BufferedReader) -> bytes:
     """The rest of a line, as far as a line may go."""
@@ -56,8 +61,7 @@ def end_of_line(file: io.BufferedReader) -> bytes:
 def pieces_of(paths: Sequence[Path], size: int) -> list[Piece]:
     """Some files cut into pieces, in order. Raises OSError."""
     lengths = {path: path.stat().st_size for path in paths}
-    ranges = [(path, at) for path in paths for at in range(0, lengths[path], size)]
-    return [Piece(path, at, min(at + size, lengths[path]), not n) for n, (path, at) in enumerate(ranges)]
+    return [Piece(path, at, min(at + size, lengths[path])) for path in paths for at in range(0, lengths[path], size)]
 
 
 @functools.cache
@@ -70,34 +74,23 @@ def dataset_at(path: Path, sha256: str) -> Dataset:
 
 
 def score_piece(piece: Piece, dataset: Path, sha256: str) -> bytes:
-    """A piece, scored: a packed `Scored`, as it travels between processes. Faults in the piece are part of it."""
-    scored, at = Scored(0, b"", []), list[int]()
+    """A piece, scored: a pickled `Scored`, as it travels between processes. Raises InputError for another data set."""
+    scored, examples = Scored(), dataset_at(dataset, sha256).examples
+    file, results = CompletionsFile(piece.path, examples), io.BytesIO()
+    data, before = piece.read(), 0 if piece.begin == 0 else 1  # a byte-order mark may stand on a file's line 1
+
+    def answers() -> Iterator[tuple[Completion, str | None]]:
+        for row in file.taken(file.lines.rows_in(piece.lines(data, before))):
+            yield row, FAILED if row.completion is None else None
+
     try:
-        examples = dataset_at(dataset, sha256).examples
-        file, lines = CompletionsFile(piece.path, examples), io.BytesIO()
-
-        def answers() -> Iterator[tuple[Completion, str | None]]:
-            rows = file.lines.rows_in(numbered(piece, scored))
-            for row in file.taken((scored.lines, row) for _, row in rows):
-                at.append(scored.lines)
-                yield row, FAILED if row.completion is None else None
-
         for result in results_of(answers(), examples):
-            lines.write(result_line(result))
-            counted = result.reward, result.code, result.finish_reason
-            scored.told.append((at[-1], result.id, result.sample, *counted))
-        scored.results = lines.getvalue()
-    except InputError as error:
-        scored.fault = scored.lines if error.line else None, error.reason
-    except OSError as error:
-        scored.fault = None, str(error.strerror)
-    return msgspec.msgpack.encode(scored)
-
-
-def numbered(piece: Piece, scored: Scored) -> Iterator[tuple[int, bytes]]:
-    """The lines of a piece, counted as they come. They are numbered from 1 only in the very first piece."""
-    for line in io.BytesIO(piece.read()):
-        scored.lines += 1
-        if len(line) > LARGEST_JSON:
-            raise InputError(piece.path, f"the line is longer than {LARGEST_JSON >> 20} MB", scored.lines)
-        yield scored.lines if piece.first else scored.lines + 1, line
+            results.write(result_line(result))
+            scored.tally.add(result.id, result.reward, result.code, result.finish_reason)
+        scored.results = results.getvalue()
+        scored.lines = data.count(b"\n")
+        scored.seen = {key: file.seen[key] for key in scored.tally.counts}
+        scored.far = file.far
+    except InputError:
+        scored.faulty = True
+    return pickle.dumps(scored)

@@ -15,17 +15,16 @@ import dataclasses
 import hashlib
 import logging
 import os
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 import course
 import transfer
 from course.core.command_line import DONE, option, parse, run_command
-from course.core.datasets import MOST_SAMPLES, Completion
+from course.core.datasets import MOST_SAMPLES
 from course.core.display import typed
 from course.core.experiment import RunOptions
 from course.core.files import InputError, reason_of
@@ -37,6 +36,7 @@ from transfer.pieces import PIECE, Piece, Scored, pieces_of, score_piece
 
 NOT_INSTALLED = "Ray is not installed: pip install -c transfer/constraints.txt -r transfer/requirements-ray.txt"
 ATTEMPTS = 3  # to start Ray
+SHARE = 0.5  # of a core that a piece asks for: while one waits to be handed over, another is scored
 OBJECT_STORE = 1 << 30  # bytes for what was scored and not yet written, on this machine
 
 
@@ -78,24 +78,27 @@ class Shards(Measurement):
         before = 0
         for piece, scored in zip(pieces, score_on_ray(pieces, self.dataset.sha256, self.settings), strict=True):
             before = 0 if piece.begin == 0 else before
-            source.path = piece.path  # an error names the shard
-            self.take(scored, before)
-            if scored.fault is not None:
-                number, reason = scored.fault
-                raise InputError(piece.path, reason, number and before + number)
+            if scored.faulty or self.comes_again(scored):
+                source.path = piece.path  # an error names the shard
+                for _ in self.completions.taken(source.rows_in(piece.lines(piece.read(), before))):
+                    pass  # until the line that is wrong
+                raise InputError(piece.path, "it was changed while it was read")
+            for key, bits in scored.seen.items():
+                self.completions.seen[key] |= bits
+            self.completions.far |= scored.far
+            self.tally.merge(scored.tally)
             before += scored.lines
             self.hash(piece)
             yield scored.results
-        source.path, source.sha256 = self.paths["completions"], self.digest.hexdigest()
+        source.sha256 = self.digest.hexdigest()
         if not self.tally.counts:
             raise InputError(self.settings.completions[0], "the file holds no rows")
         yield from map(result_line, self.tallied(self.absent()))
 
-    def take(self, scored: Scored, before: int) -> None:
-        """Count a piece, whose lines come after so many others of its file. Raises InputError for a second answer."""
-        rows = ((before + line, Completion(key, None, sample)) for line, key, sample, *_ in scored.told)
-        for row, (_, _, _, reward, code, finish_reason) in zip(self.completions.taken(rows), scored.told, strict=True):
-            self.tally.add(row.id, reward, code, finish_reason)
+    def comes_again(self, scored: Scored) -> bool:
+        """Is an answer in a piece that was in one before?"""
+        seen = self.completions.seen
+        return any(seen[key] & bits for key, bits in scored.seen.items()) or bool(self.completions.far & scored.far)
 
     def hash(self, piece: Piece) -> None:
         """Add a piece to the hash of the whole. A last line without an end is ended, if another file follows."""
@@ -117,9 +120,7 @@ def score_on_ray(pieces: list[Piece], sha256: str, settings: Settings) -> Iterat
     dataset = settings.dataset.resolve()
 
     def score(row: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "scored": score_piece(Piece(Path(row["path"]), row["begin"], row["end"], row["first"]), dataset, sha256)
-        }
+        return {"scored": score_piece(Piece(Path(row["path"]), row["begin"], row["end"]), dataset, sha256)}
 
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
@@ -138,9 +139,9 @@ def score_on_ray(pieces: list[Piece], sha256: str, settings: Settings) -> Iterat
                 raise InputError("Ray", f"it does not start: {error}") from None
     try:
         rows = [{**dataclasses.asdict(piece), "path": str(piece.path.resolve())} for piece in pieces]
-        scored = ray.data.from_items(rows, override_num_blocks=max(1, len(rows))).map(score)
+        scored = ray.data.from_items(rows, override_num_blocks=max(1, len(rows))).map(score, num_cpus=SHARE)
         for row in scored.iter_rows():
-            yield msgspec.msgpack.decode(row["scored"], type=Scored)
+            yield pickle.loads(row["scored"])
     except ray.exceptions.RayError as error:
         raise InputError("Ray", str(error)) from None
     finally:

@@ -131,10 +131,7 @@ def row_of(run: Path, name: str) -> Row:
         run=name,
         model=model_of(manifest),
         view=manifest.view or WHOLE,
-        examples=rates["examples"],
-        scored=rates["scored"],
-        passes=rates["passes"],
-        pass_at_1=rates["pass_at_1"],
+        **{name: rates[name] for name in ("examples", "scored", "passes", "pass_at_1")},
         interval=tuple(rates["pass_at_1_interval"]),
         missing=rates["scored"] - rates["completions"],
         truncated=sum(many for reason, many in rates["finish_reasons"].items() if was_cut_off(reason)),
@@ -160,15 +157,9 @@ def runs_shown(rows: Sequence[Row]) -> Shown:
     columns += [">right, other form", *([">k", ">pass@k", ">pass^k"] * several), *(["what is scored"] * viewed)]
     shown = []
     for row in rows:
-        cells = [
-            row.run,
-            visible(row.model),
-            f"{row.examples:,}",
-            percent(row.pass_at_1),
-            spread(row.interval, "{:.1f} %"),
-        ]
-        cells += [f"{row.missing:,}", f"{row.truncated:,}", percent(row.parsed / row.scored)]
-        cells += [percent(row.other_form / row.scored)]
+        cells = [row.run, visible(row.model), f"{row.examples:,}", percent(row.pass_at_1)]
+        cells += [spread(row.interval, "{:.1f} %"), f"{row.missing:,}", f"{row.truncated:,}"]
+        cells += [percent(row.parsed / row.scored), percent(row.other_form / row.scored)]
         cells += [str(row.k), percent(row.pass_at_k), percent(row.pass_hat_k)] * several + [visible(row.view)] * viewed
         shown.append(cells)
     return columns, shown
@@ -179,18 +170,16 @@ def pairs_shown(board: Leaderboard) -> Shown:
     shown = []
     for pair, found, p in board.compared:
         verdict = found.verdict
-        better = (
-            "luck explains it"
-            if p >= stats.SIGNIFICANT
-            else f"{pair.after if verdict.difference > 0 else pair.before} is better"
-        )
-        cells = [
+        winner = pair.after if verdict.difference > 0 else pair.before
+        said = f"{winner} is better" if p < stats.SIGNIFICANT else "luck explains it"
+        change, drawn = f"{100 * verdict.difference:+.1f}", " (drawn)" * (not verdict.exact)
+        cells = (
             f"{pair.before} to {pair.after}",
-            f"{100 * verdict.difference:+.1f}",
+            change,
             spread(verdict.interval, "{:+.1f}"),
-        ]
-        cells += [p_value(verdict.p) + " (drawn)" * (not verdict.exact), p_value(p), better, found.knob.split(":")[0]]
-        shown.append(cells)
+            p_value(verdict.p) + drawn,
+        )
+        shown.append([*cells, p_value(p), said, found.knob.split(":")[0]])
     return ["runs", ">difference", ">95 % interval", ">p", ">p, corrected", "verdict", "what changed"], shown
 
 
@@ -247,8 +236,6 @@ def as_csv(rows: Sequence[Row]) -> str:
     names = [name for name in Row.__struct_fields__ if name != "interval"]
     writer.writerow([*names, "interval_low", "interval_high"])
     for row in rows:
-        values = [getattr(row, name) for name in names]
-        writer.writerow(
-            [f"'{v}" if isinstance(v, str) and v.startswith(FORMULA) else v for v in values] + [*row.interval]
-        )
+        values = [*(getattr(row, name) for name in names), *row.interval]
+        writer.writerow([f"'{v}" if isinstance(v, str) and v.startswith(FORMULA) else v for v in values])
     return lines.getvalue()

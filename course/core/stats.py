@@ -240,6 +240,17 @@ class Tally:
         if finish_reason is not None:
             self.finish_reasons[finish_reason] += 1
 
+    def merge(self, other: "Tally") -> None:
+        """Add what another tally has counted of other results."""
+        for key, (n, c) in other.counts.items():
+            more, passes = self.counts.get(key, (0, 0))
+            count = n + more, c + passes
+            self.counts[key] = self.alike.setdefault(count, count)
+        self.reward += other.reward
+        self.missing += other.missing
+        self.failures += other.failures
+        self.finish_reasons += other.finish_reasons
+
     def answered(self) -> list[Counts]:
         """(samples, passes) of every example for pass@k and pass^k.
 
