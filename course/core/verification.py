@@ -21,7 +21,7 @@ import msgspec
 from course.core.datasets import MOST_SAMPLES, Example, sidecar_path
 from course.core.files import InputError, lines_of, read_bytes, read_json, sha256_file, to_pretty_json
 from course.core.golden import check_golden
-from course.core.manifest import MANIFEST, RESULTS, SUMMARY, Manifest, checkpoint_identity, load_manifest
+from course.core.manifest import MANIFEST, RESULTS, SUMMARY, WHOLE, Manifest, checkpoint_identity, load_manifest
 from course.core.measurement import Measurement
 from course.core.paths import DATA
 from course.core.runs import HANDWRITTEN, Result, damage, has_a_note, load_results, result_line, result_of
@@ -62,7 +62,7 @@ def verify(run: Path, dataset: Path | None = None, completions: Path | None = No
         found.claimed.append(f"{HANDWRITTEN}: a note, written by hand, no part of what is verified")
     found.wrong.extend(unlike(manifest, manifest_by_itself(manifest, found), "this checkout's core and cases"))
     measured = manifest.experiment in (None, EXPERIMENT)
-    needed = [SUMMARY, *([RESULTS] if measured else [])]
+    needed = [SUMMARY, RESULTS][: 1 + measured]
     found.wrong.extend(f"{name}: missing" for name in needed if name not in manifest.files)
     if not manifest.has_results:
         found.claimed.append("everything but the hashes: a run without completions is made again by its own command")
@@ -70,9 +70,10 @@ def verify(run: Path, dataset: Path | None = None, completions: Path | None = No
     if not (run / RESULTS).is_file() or not (run / SUMMARY).is_file():
         return found
     found.claimed.extend(ABOUT_ITSELF)
+    view = manifest.view or WHOLE
+    found.claimed.extend([f"that each text is what the view {view} hands over of the whole"] * (view != WHOLE))
     try:
-        same_scorer = manifest.scorer == scorer_identity()
-        if not same_scorer:
+        if not (same_scorer := manifest.scorer == scorer_identity()):
             found.unchecked.append("the scorer is not the one that made this run, so nothing was scored again")
         originals = originals_of(manifest, {"dataset": dataset, "completions": completions}, found)
         lost = [why for why in originals.values() if isinstance(why, str)]

@@ -1,6 +1,7 @@
 """Files and streams that are no files and streams: each takes one line and exit code 2, or the run is whole; soon."""
 
 import contextlib
+import gzip
 import json
 import os
 import subprocess
@@ -366,3 +367,35 @@ def test_names_that_are_no_utf8(tmp_path: Path, command: Command, dataset: Path,
     for words in (("verify_run", "--run"), ("inspect_run", "--run"), ("report",)):
         done = command(f"course.{words[0]}", *words[1:], run)
         assert done.code == 0, done.err
+
+
+BY_OTHER_TOOLS: dict[str, tuple[str, bytes]] = {  # which file, and what tools write in its place
+    "integer ids": ("dataset", b'{"id": 0, "prompt": "p", "expected_answer": 1}'),
+    "an answer in quotes": ("dataset", b'{"id": "0", "prompt": "p", "expected_answer": "323"}'),
+    "a float": ("dataset", b'{"id": "0", "prompt": "p", "expected_answer": 323.0}'),
+    "thousands": ("dataset", b'{"id": "0", "prompt": "p", "expected_answer": "70,000"}'),
+    "null": ("dataset", b'{"id": "0", "prompt": "p", "expected_answer": null}'),
+    "GSM8K's own": ("dataset", b'{"question": "p", "answer": "#### 5"}'),
+    "CSV": ("completions", b"id,completion\n0,Final: 1\n"),
+    "gzip": ("completions", gzip.compress(b'{"id": "x0", "completion": "Final: 1"}')),
+    "a JSON array": ("completions", b'[{"id": "x0", "completion": "Final: 1"}]'),
+    "an indented array": ("completions", b'[\n  {"id": "x0"}\n]'),
+    "unknown fields": ("completions", b'{"id": "x0", "prediction": "Final: 1"}'),
+    "lm-eval's samples": ("completions", b'{"doc_id": 0, "doc": {}, "resps": [["Final: 1"]]}'),
+    "wrong ids": ("completions", b'{"id": "0", "completion": "Final: 1"}'),
+}
+
+
+@pytest.mark.parametrize("name", BY_OTHER_TOOLS)
+def test_what_another_tool_wrote_is_refused_with_the_command_that_reads_it(
+    command: Command, dataset: Path, completions: Path, tmp_path: Path, name: str
+) -> None:
+    which, data = BY_OTHER_TOOLS[name]
+    files = {"dataset": dataset, "completions": completions}
+    files[which] = tmp_path / "theirs.jsonl"
+    files[which].write_bytes(data)
+    done = command("course.eval", *(word for kind, path in files.items() for word in (f"--{kind}", path)))
+    assert done.code == 2
+    assert done.err.startswith(f"error: {files[which]}, line ")
+    assert done.err.endswith("; did another tool write this? python -m transfer.read FILE --out FOLDER\n")
+    assert done.err.count("\n") == 1
