@@ -78,7 +78,7 @@ def test_every_number_is_the_runs_own(command: Command, measured: Measured, tmp_
     assert [(p["before"], p["after"], p["difference"], p["p"]) for p in told["pairs"]] == alone
     assert [pair["p_holm"] for pair in told["pairs"]] == holm([p for *_, p in alone])
     real = sum(pair["p_holm"] < SIGNIFICANT for pair in told["pairs"])
-    assert f"Of 3 pairs compared, {real} differ so" in done.out
+    assert f"of 3 pairs compared, {real} differ so" in done.out
     rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
     assert [row["run"] for row in rows] == [row["run"] for row in told["runs"]]
     assert rows[-1]["note"] == "'=1+1", "a spreadsheet would run it"

@@ -201,8 +201,8 @@ def verdict_of(board: Leaderboard) -> str:
     first, others = board.rows[0], len(board.rows) - 1
     beaten = sum(p < stats.SIGNIFICANT and first.run in (pair.before, pair.after) for pair, _, p in board.compared)
     return (
-        f"{first.run} has the highest rate, {percent(first.pass_at_1)}, and differs by more than luck explains from "
-        f"{beaten} of the {others} others. Of {len(board.compared)} pairs compared, {real} differ so."
+        f"{first.run} ({visible(first.model)}) has the highest rate, {percent(first.pass_at_1)}. It differs by more "
+        f"than luck from {beaten} of the {others} others; of {len(board.compared)} pairs compared, {real} differ so."
     )
 
 
