@@ -77,7 +77,7 @@ def answers(row: Row, number: int, fields: Fields) -> Iterator[Answer]:
 def about(path: Path, row: Row) -> About:
     log, config = row["log"], row["log"]["plan"]["config"]
     spec, asked = log["eval"], row["log"]["eval"]["config"]
-    ids, status = spec["dataset"].get("sample_ids") or [], log["status"]
+    status = log["status"]
     warnings = [] if status == "success" else [f"the log's status is {status}: what it had not reached is not there"]
     known = {"temperature", "top_p", "max_tokens", "seed"}
     return About(
@@ -88,8 +88,7 @@ def about(path: Path, row: Row) -> About:
         max_new_tokens=config.get("max_tokens"),
         seed=config.get("seed"),
         samples=asked.get("epochs") or 1,
-        request={name: value for name, value in config.items() if value is not None and name not in known}
-        | {"task": spec["task"], "samples_of_the_task": len(ids) or spec["dataset"].get("samples")},
+        request={name: value for name, value in config.items() if value is not None and name not in known},
         versions={name: str(version) for name, version in (spec.get("packages") or {}).items()},
         warnings=warnings,
     )

@@ -15,8 +15,8 @@ from transfer.formats.core.answers import About, Answer, Fields, Format, need, s
 from transfer.formats.core.rows import Row
 
 NAMED = re.compile(r"samples_(.+)_([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9.-]+)")
-SEEDS = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
-KEPT = ("model", "model_args", "gen_kwargs", "batch_size", "system_instruction", "chat_template_sha", *SEEDS)
+KEPT = ("system_instruction", "chat_template_sha")
+TOLD = {"temperature", "top_p", "max_gen_toks"}  # in fields of their own
 
 
 def fits(row: Mapping[str, Any]) -> bool:
@@ -57,6 +57,7 @@ def about(path: Path, row: Row) -> About:
     results = read_results(path.with_name(f"results_{found[2]}.json")) if found else {}
     config, how = results.get("config") or {}, request(row).get("arg_1")
     how = how if isinstance(how, dict) else {}
+    generation = {name: value for name, value in how.items() if name not in TOLD}
     model = results.get("model_name") or config.get("model") or path.absolute().parent.name
     config |= {name: results.get(name) for name in ("system_instruction", "chat_template_sha")}
     return About(
@@ -67,7 +68,7 @@ def about(path: Path, row: Row) -> About:
         max_new_tokens=how.get("max_gen_toks"),
         seed=config.get("torch_seed"),
         samples=len(row["resps"][0]) if isinstance(row["resps"][0], list) else None,
-        request={"generation": how, **{name: config[name] for name in KEPT if config.get(name) is not None}},
+        request={"generation": generation, **{name: config[name] for name in KEPT if config.get(name) is not None}},
         versions={"lm_eval": str(results["lm_eval_version"])} if results.get("lm_eval_version") else {},
         warnings=[] if results else ["no results_*.json beside it: the model and its settings are not known"],
     )

@@ -30,6 +30,7 @@ class Assembly:
     samples: int | None = None  # of each prompt, in a log of training
     dataset: Dataset | None = None
     examples: dict[str, ExampleRow] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)  # of each example: where it was read first
     models: dict[Any, Model] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
@@ -155,16 +156,15 @@ class Assembly:
             if part.prompt.text not in ("", known["prompt"]):
                 self.notes["prompts differ from the data set's: the log's are kept in the metadata"] += 1
             return ExampleRow(key, known["prompt"], part.expected, known["metadata"])
-        where = {"tool": log.format.tool, "file": log.file, "line": line}
+        if key not in self.examples:
+            self.origins[key] = f"line {line} of {log.file}"
         gold = part.answer.gold
         written = {} if str(gold) == str(part.expected) else {"expected_answer_as_written": gold}
-        made = ExampleRow(
-            key, part.prompt.text, part.expected, plain({**part.answer.example, **written, "from": where})
-        )
+        made = ExampleRow(key, part.prompt.text, part.expected, plain({**part.answer.example, **written}))
         there = self.examples.get(key, made)
         if (there.prompt, there.expected_answer) != (made.prompt, made.expected_answer):
-            reason = f"the id {key!r} has another prompt or expected answer in line {there.metadata['from']['line']} of"
-            raise ValueError(f"{reason} {there.metadata['from']['file']}: different tasks are read one by one")
+            reason = f"the id {key!r} has another prompt or expected answer in {self.origins[key]}"
+            raise ValueError(f"{reason}: different tasks are read one by one")
         return there
 
     def model_of(self, log: Log, answer: Answer) -> Model:

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from course.core import durable
-from course.core.datasets import MOST_SAMPLES, ExampleRow, Sampling, Sidecar, load_dataset, sidecar_path
-from course.core.files import InputError, reason_of, sha256, to_json_lines, to_pretty_json
+from course.core.datasets import MOST_SAMPLES, Sampling, Sidecar, load_dataset, sidecar_path
+from course.core.files import InputError, read_bytes, reason_of, sha256, to_json_lines, to_pretty_json
 from transfer.formats.core.assemble import Assembly
 from transfer.formats.core.parts import Model
 
@@ -65,13 +65,8 @@ def unused(stem: str, used: set[str]) -> str:
 
 def write_dataset(made: Assembly, path: Path, training: bool) -> None:
     """The examples: those of the log; of a data set that was given, all, or in training those that were asked."""
-    rows = made.examples
-    if made.dataset is not None and not training:
-        known = made.dataset.examples
-        rows = {
-            key: ExampleRow(key, row["prompt"], row["expected_answer"], row["metadata"]) for key, row in known.items()
-        }
-    put(path, to_json_lines(rows.values()))
+    given = made.dataset is not None and not training
+    put(path, read_bytes(made.dataset.path) if given and made.dataset else to_json_lines(made.examples.values()))
 
 
 def write_completions(
