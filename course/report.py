@@ -204,11 +204,9 @@ def main() -> int:
     write_whole(place, html.encode("utf-8", "backslashreplace"))  # a file's name may hold what UTF-8 cannot
     out = console()
     if not well:
-        refused, damaged = (
-            "REFUSED: not all of the runs can be compared.",
-            "TAMPERED OR DAMAGED: do not trust this run.",
-        )
-        out.print(refused if len(settings.runs) > 1 else damaged)
+        alone = len(settings.runs) == 1
+        refused = "REFUSED: not all of the runs can be compared."
+        out.print("TAMPERED OR DAMAGED: do not trust this run." if alone else refused)
         out.print("The page says why.")
     out.print(f"Page written to {place}; open it in a browser")
     return DONE if well else FOUND

@@ -3,10 +3,9 @@
 import re
 
 from course.core.datasets import LARGEST
-from course.score import ASCII_SPACE, MAX_DIGITS
+from course.score import ASCII_SPACE, MAX_DIGITS, parse
 from transfer.views import GSM8K_ANSWER, kind_of
 
-INTEGER = re.compile(rf"0|-?[1-9][0-9]{{0,{MAX_DIGITS - 1}}}")
 GROUPED = re.compile(r"-?[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 WHOLE_FLOAT = re.compile(r"-?[0-9]+\.0+")
 
@@ -30,9 +29,10 @@ def expected(gold: object, commas: bool, dollars: bool) -> int:
         text = re.sub(r"^(-?)\$", r"\1", text)
     if commas and GROUPED.fullmatch(text):
         text = text.replace(",", "")
-    if not INTEGER.fullmatch(text):
+    number = parse(f"Final: {text}")
+    if number is None:
         raise ValueError(f"the expected answer {text[:60]!r} is no integer{how_to_convert(text)}")
-    return int(text)
+    return number
 
 
 def written(gold: str) -> str:
@@ -48,6 +48,6 @@ def how_to_convert(text: str) -> str:
         return ": write it without a point (pandas made a float of it: .astype('int64') before it is saved)"
     if GROUPED.fullmatch(text.replace("$", "")) and "," in text:
         return ": with --commas, thousands separators are read" + (", and with --dollars a $" if "$" in text else "")
-    if "$" in text and INTEGER.fullmatch(text.replace("$", "", 1)):
+    if "$" in text and parse(f"Final: {text.replace('$', '', 1)}") is not None:
         return ": with --dollars, a $ before it is read"
     return ""
